@@ -1,0 +1,90 @@
+/**
+ * The one closed list of error codes, with what HTTP says for each and whether trying again can help.
+ * `retry: false` becomes a non-retryable failure in activities.
+ */
+const codes = {
+  // input
+  BAD_REQUEST: { status: 400, retry: false, title: 'The request is not valid' },
+  PAYLOAD_TOO_LARGE: { status: 413, retry: false, title: 'The request body is too large' },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, retry: false, title: 'The request body is not JSON' },
+  NOT_FOUND: { status: 404, retry: false, title: 'There is no such thing' },
+  METHOD_NOT_ALLOWED: { status: 405, retry: false, title: 'The method is not allowed here' },
+  // log, ranges, checkpoints
+  UNKNOWN_TOPIC: { status: 404, retry: false, title: 'No log exists for the topic' },
+  UNKNOWN_PARTITION: { status: 404, retry: false, title: 'No log exists for the partition' },
+  OFFSET_NOT_INGESTED: { status: 409, retry: false, title: 'The offset is not ingested yet' },
+  OFFSET_BEFORE_LOG: { status: 409, retry: false, title: 'The offset lies before the start of the log' },
+  RANGE_EMPTY: { status: 400, retry: false, title: 'The range holds no offset' },
+  CHECKPOINT_NOT_FOUND: { status: 404, retry: false, title: 'There is no such checkpoint' },
+  CHECKPOINT_FOREIGN: { status: 409, retry: false, title: 'The checkpoint belongs to another topic' },
+  CHECKPOINT_MISMATCH: { status: 409, retry: false, title: 'The log no longer matches the checkpoint' },
+  EVENT_NOT_FOUND: { status: 404, retry: false, title: 'There is no such event' },
+  LOG_DAMAGED: { status: 409, retry: false, title: 'A stored event does not match its hash' },
+  // source
+  TOPIC_RECREATED: { status: 409, retry: false, title: 'The source topic was deleted and made again' },
+  SOURCE_TRUNCATED: { status: 409, retry: false, title: 'The source partition was cut back below the log' },
+  CLOCK_LEAP: { status: 409, retry: false, title: 'The database clock leapt by more than an hour' },
+  // replay
+  REPLAY_NOT_FOUND: { status: 404, retry: false, title: 'There is no such replay' },
+  REPLAY_ID_REUSED: { status: 409, retry: false, title: 'The replay id belongs to another request' },
+  REPLAY_ENDED: { status: 409, retry: false, title: 'The replay has already ended' },
+  TARGET_IS_SOURCE: { status: 400, retry: false, title: 'The target topic is the source topic' },
+  TARGET_INGESTED: { status: 409, retry: false, title: 'The target topic is read by ingest' },
+  TARGET_MISSING: { status: 404, retry: false, title: 'The target topic does not exist' },
+  TARGET_TOO_FEW_PARTITIONS: { status: 409, retry: false, title: 'The target topic has fewer partitions' },
+  TARGET_MESSAGE_SIZE: { status: 409, retry: false, title: 'The target takes only smaller records' },
+  TARGET_LOG_APPEND_TIME: { status: 409, retry: false, title: 'The target replaces timestamps' },
+  TARGET_COMPACTED: { status: 409, retry: false, title: 'The target is compacted' },
+  TARGET_RETENTION: { status: 409, retry: false, title: 'The target would delete the events at once' },
+  TARGET_RECREATED: { status: 409, retry: false, title: 'The target topic was deleted and made again' },
+  TARGET_REJECTED: { status: 409, retry: false, title: 'The target topic rejected a record' },
+  CURSOR_LOST: { status: 409, retry: false, title: 'The cursor of the replay is gone' },
+  COUNT_MISMATCH: {
+    status: 500,
+    retry: false,
+    title: 'The replay produced another number of events than planned',
+  },
+  CANCELLED: { status: 409, retry: false, title: 'The replay was cancelled' },
+  // servers
+  DATABASE_UNAVAILABLE: { status: 503, retry: true, title: 'The database is not available' },
+  KAFKA_UNAVAILABLE: { status: 503, retry: true, title: 'Kafka is not available' },
+  TEMPORAL_UNAVAILABLE: { status: 503, retry: true, title: 'Temporal is not available' },
+  SCHEMA_OUTDATED: {
+    status: 503,
+    retry: true,
+    title: 'The database schema is missing or older than this version',
+  },
+  TIMEOUT: { status: 504, retry: true, title: 'It took too long' },
+  INTERNAL: { status: 500, retry: true, title: 'Something went wrong inside' },
+} as const satisfies Record<string, { status: number; retry: boolean; title: string }>
+
+export type ErrorCode = keyof typeof codes
+
+export interface FieldProblem {
+  /** Where in the input, dotted: `filters.eventTypes.0`; empty for the whole. */
+  readonly path: string
+  readonly message: string
+}
+
+/** An error with a code from the closed list; `message` is safe to show to whoever asked. */
+export class ServiceError extends Error {
+  readonly code: ErrorCode
+  readonly fields: readonly FieldProblem[]
+
+  constructor(
+    code: ErrorCode,
+    detail: string,
+    options: { cause?: unknown; fields?: readonly FieldProblem[] } = {},
+  ) {
+    super(detail, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'ServiceError'
+    this.code = code
+    this.fields = options.fields ?? []
+  }
+}
+
+export const isErrorCode = (value: unknown): value is ErrorCode =>
+  typeof value === 'string' && Object.hasOwn(codes, value)
+export const httpStatusOf = (code: ErrorCode): number => codes[code].status
+export const titleOf = (code: ErrorCode): string => codes[code].title
+export const isRetryable = (code: ErrorCode): boolean => codes[code].retry

@@ -1,0 +1,442 @@
+/**
+ * What ingest, the activities and the edges need from the outside world. Implemented in src/store and src/kafka,
+ * handed in by the composition root. Types only.
+ */
+import type {
+  Classification,
+  DeadLetterCode,
+  Hash,
+  LeafIndex,
+  LogEntry,
+  LogId,
+  LogIdentity,
+  LogPosition,
+  Offset,
+  SourceRecords,
+  StoredNode,
+  UndecodableBatch,
+} from './domain/model.ts'
+import type { EventFilters, ReplayPlan, ReplayReceipt, ReplayStatus } from './domain/replay.ts'
+
+// ───────────────────────────── event log: append (src/store) ─────────────────────────────
+
+export interface LogState {
+  readonly logId: LogId
+  readonly identity: LogIdentity
+  /** First source offset of the log: where Kafka's log began when this log was opened. */
+  readonly startOffset: Offset
+  readonly position: LogPosition
+  /** Leader epoch of the newest appended batch; −1 when unknown. */
+  readonly leaderEpoch: number
+  readonly lastIngestedAt: Date | null
+}
+
+export interface AppendRequest {
+  readonly logId: LogId
+  readonly identity: LogIdentity
+  /** What the log's row must say when it is locked; otherwise nothing is appended. */
+  readonly expected: LogPosition
+  /** What the row says afterwards. `next.size` = `expected.size` + entries. */
+  readonly next: LogPosition
+  /** Interior nodes that the entries complete (levels 8, 16, 24…). */
+  readonly nodes: readonly StoredNode[]
+  /** In offset order, one leaf each; may be empty (a batch emptied by filtering moves only the offset). */
+  readonly entries: readonly LogEntry[]
+  readonly leaderEpoch: number
+}
+
+/** Encoded for COPY before any transaction begins; opaque to the caller. */
+export interface PreparedAppend {
+  readonly request: AppendRequest
+  readonly bytes: number
+}
+
+export type AppendOutcome =
+  | {
+      readonly kind: 'appended'
+      readonly events: number
+      readonly deadLetters: ReadonlyMap<DeadLetterCode, number>
+      readonly ingestedAt: Date
+    }
+  /** The row is elsewhere (another owner appended, or the batch came from an old position). Nothing was appended. */
+  | { readonly kind: 'moved'; readonly position: LogPosition }
+  /** `currentTopicId` named another incarnation: rolled back. */
+  | { readonly kind: 'recreated'; readonly topicId: string }
+  /** SQLSTATE class 22, 23 or 54: the data is at fault, not the server. Rolled back. Bisect. */
+  | { readonly kind: 'refused'; readonly sqlState: string; readonly detail: string }
+
+export interface EventLogWriter {
+  /** The newest incarnation's log of a source partition, or null. */
+  findLog(topic: string, partition: number): Promise<LogState | null>
+  /** Opens the first log of a source partition; returns the existing one (any incarnation) when there is one. */
+  openLog(identity: LogIdentity, startOffset: Offset, leaderEpoch: number): Promise<LogState>
+  /** Encodes rows; yields to the event loop between chunks. */
+  prepare(request: AppendRequest): Promise<PreparedAppend>
+  /**
+   * One PostgreSQL transaction: lock, compare, duplicates, COPY, dead letters, nodes, position, compare topic id, commit.
+   * Throws ServiceError DATABASE_UNAVAILABLE (08, 40, 53, 57, lost connection: unknown outcome, ask `findLog`),
+   * SCHEMA_OUTDATED (42), CLOCK_LEAP. `currentTopicId` is called inside and runs beside COPY.
+   */
+  append(prepared: PreparedAppend, currentTopicId: () => Promise<string>): Promise<AppendOutcome>
+  /** Creates partitions of `events` for today and tomorrow when missing. */
+  ensurePartitions(): Promise<void>
+}
+
+// ───────────────────────────── event log: read (src/store) ─────────────────────────────
+
+export interface EventPage {
+  readonly records: SourceRecords
+  readonly leaves: readonly Hash[]
+  readonly contentHashes: readonly Hash[]
+  readonly leafIndexes: BigInt64Array
+  /** Where the next page starts; equals the requested `to` when the range is exhausted. */
+  readonly next: Offset
+  /** Positions looked at, events that the filters left out included. */
+  readonly scanned: number
+}
+
+export interface EventPageRequest {
+  readonly logId: LogId
+  readonly from: Offset
+  readonly to: Offset
+  readonly filters: EventFilters
+  /** Bounds on *scanned* positions and on bytes returned, so that neither a sparse filter nor huge values stall. */
+  readonly maxScanned: number
+  readonly maxBytes: number
+}
+
+export interface LogRangeCount {
+  /** Events that pass the filters. */
+  readonly planned: bigint
+  /** All events in the range. */
+  readonly total: bigint
+  /** Smallest Kafka timestamp among them (ms), null when there is none. */
+  readonly minTimestamp: bigint | null
+  /** Largest key + value + headers in bytes. */
+  readonly maxRecordBytes: number
+}
+
+export interface EventLogReader {
+  /** Newest incarnation of each partition of the topic, by partition; empty when the topic has no log. */
+  logsOf(topic: string): Promise<readonly LogState[]>
+  logById(id: LogId): Promise<LogState | null>
+  readPage(request: EventPageRequest): Promise<EventPage>
+  countRange(logId: LogId, from: Offset, to: Offset, filters: EventFilters): Promise<LogRangeCount>
+  /** Leaves with an offset below `offset` (gaps and dead letters included). */
+  sizeAt(logId: LogId, offset: Offset): Promise<LeafIndex>
+  /** Root of the first `size` leaves, from stored nodes and at most 255 leaves per level. */
+  rootAt(logId: LogId, size: LeafIndex): Promise<Hash>
+}
+
+// ───────────────────────────── checkpoints (src/store) ─────────────────────────────
+
+export interface CheckpointPosition {
+  readonly logId: LogId
+  readonly partition: number
+  /** Covers the offsets below. */
+  readonly offset: Offset
+  readonly size: LeafIndex
+  readonly rootHash: Hash
+}
+
+export interface Checkpoint {
+  readonly id: string
+  readonly topic: string
+  /** As requested; null for "all partitions" / "the head". */
+  readonly partition: number | null
+  readonly offset: Offset | null
+  readonly createdAt: Date
+  readonly createdBy: string
+  readonly positions: readonly CheckpointPosition[]
+}
+
+export interface CheckpointStore {
+  /** Stores once: the same id again returns what is stored. */
+  insertCheckpoint(checkpoint: Omit<Checkpoint, 'createdAt'>): Promise<Checkpoint>
+  getCheckpoint(id: string): Promise<Checkpoint | null>
+  latestCheckpoint(filter: { topic?: string; partition?: number }): Promise<Checkpoint | null>
+}
+
+// ───────────────────────────── replays (src/store) ─────────────────────────────
+
+export interface ReplayLogRecord {
+  readonly logId: LogId
+  readonly partition: number
+  readonly from: Offset
+  readonly to: Offset
+  readonly planned: bigint
+  readonly targetPartition: number
+  /** Set before the first record is sent: a missing cursor afterwards is CURSOR_LOST. */
+  readonly started: boolean
+  /** Mirror for people; the truth is the cursor in Kafka. */
+  readonly cursor: Offset
+  readonly events: bigint
+  readonly rootHash: Hash | null
+}
+
+export interface ReplayRecord {
+  readonly plan: ReplayPlan
+  readonly status: ReplayStatus
+  readonly createdAt: Date
+  readonly createdBy: string
+  readonly logs: readonly ReplayLogRecord[]
+  readonly receipt: ReplayReceipt | null
+  readonly error: { readonly code: string; readonly detail: string } | null
+}
+
+export interface Page<T> {
+  readonly items: readonly T[]
+  /** Opaque; null at the end. */
+  readonly nextCursor: string | null
+}
+
+export interface ReplayStore {
+  /** Inserts the plan or returns what is stored under the replay id (compare `request` yourself). */
+  insertPlan(plan: ReplayPlan, createdBy: string): Promise<ReplayRecord>
+  getReplay(replayId: string): Promise<ReplayRecord | null>
+  getPlan(planId: string): Promise<ReplayRecord | null>
+  listReplays(query: { cursor?: string; limit: number; status?: ReplayStatus }): Promise<Page<ReplayRecord>>
+  /** True if this call set it, false if it was set already. */
+  markStarted(planId: string, logId: LogId): Promise<boolean>
+  mirrorProgress(
+    planId: string,
+    logId: LogId,
+    cursor: Offset,
+    events: bigint,
+    rootHash: Hash | null,
+  ): Promise<void>
+  setStatus(
+    planId: string,
+    status: ReplayStatus,
+    end?: {
+      receipt?: ReplayReceipt
+      error?: { code: string; detail: string }
+    },
+  ): Promise<void>
+}
+
+// ───────────────────────────── queries and the record of actions (src/store) ─────────────────────────────
+
+/** An event as the API shows it; bytes are the stored value. */
+export interface StoredEvent {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: Offset
+  readonly leafIndex: LeafIndex
+  readonly id: string
+  readonly type: string
+  readonly source: string
+  readonly tenantId: string | null
+  readonly timestampMs: number
+  readonly kafkaTimestamp: bigint
+  readonly classification: Classification
+  readonly policyTags: readonly string[]
+  readonly key: Buffer | null
+  readonly value: Buffer
+  readonly headers: Buffer
+  readonly contentHash: Hash
+  readonly leafHash: Hash
+  readonly ingestedAt: Date
+}
+
+export interface StoredDeadLetter {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: Offset
+  readonly leafIndex: LeafIndex
+  readonly code: DeadLetterCode
+  readonly detail: string
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers: Buffer
+  readonly kafkaTimestamp: bigint
+  readonly ingestedAt: Date
+}
+
+export interface EventQuery {
+  readonly topic?: string
+  readonly partition?: number
+  readonly type?: string
+  readonly source?: string
+  readonly tenantId?: string
+  readonly classification?: Classification
+  readonly fromOffset?: Offset
+  readonly toOffset?: Offset
+  readonly cursor?: string
+  readonly limit: number
+}
+
+export interface DeadLetterQuery {
+  readonly topic?: string
+  readonly partition?: number
+  readonly code?: DeadLetterCode
+  readonly cursor?: string
+  readonly limit: number
+}
+
+export interface OperatorAction {
+  /** Who asked: `X-Requested-By`, or `anonymous`. */
+  readonly actor: string
+  readonly action: string
+  readonly target: string
+  readonly outcome: string
+  readonly requestId: string
+  readonly detail: unknown
+}
+
+export interface QueryStore {
+  findEvents(query: EventQuery): Promise<Page<StoredEvent>>
+  /** All logs that hold the id, narrowed by topic and partition. At most 100. */
+  findEventsById(id: string, where: { topic?: string; partition?: number }): Promise<readonly StoredEvent[]>
+  findDeadLetters(query: DeadLetterQuery): Promise<Page<StoredDeadLetter>>
+  recordAction(action: OperatorAction): Promise<void>
+  allLogs(): Promise<readonly LogState[]>
+}
+
+export interface SchemaProbe {
+  /** `ready`, or what is wrong; throws DATABASE_UNAVAILABLE when nobody answers. */
+  check(): Promise<'ready' | 'missing' | 'outdated'>
+}
+
+// ───────────────────────────── Kafka: source side (src/kafka) ─────────────────────────────
+
+/** What one fetch brought for one source partition. */
+export interface SourceBatch {
+  readonly topic: string
+  readonly partition: number
+  /** The offset that was asked for: must equal the log's next offset. */
+  readonly fetchedOffset: Offset
+  /** The position after this batch, holes at the end included. */
+  readonly nextOffset: Offset
+  readonly highWatermark: Offset
+  /** Leader epoch of the last record batch; −1 when there was none. */
+  readonly leaderEpoch: number
+  /** In offset order; aborted and control records are left out. Decompression happens while iterating, bounded. */
+  parts(): AsyncIterable<SourcePart>
+  /** Compressed size as fetched. */
+  readonly bytes: number
+}
+
+export type SourcePart =
+  | { readonly kind: 'records'; readonly records: SourceRecords }
+  | { readonly kind: 'undecodable'; readonly batch: UndecodableBatch }
+
+export interface TopicPartitionDescription {
+  readonly partition: number
+  readonly leaderEpoch: number
+  /** −1 when the partition has no leader now. */
+  readonly leader: number
+}
+
+export interface TopicDescription {
+  readonly topic: string
+  /** Kafka's topic id as a lower-case UUID with dashes. */
+  readonly topicId: string
+  readonly partitions: readonly TopicPartitionDescription[]
+}
+
+export interface TopicConfig {
+  readonly cleanupPolicy: string
+  readonly retentionMs: bigint
+  readonly retentionBytes: bigint
+  readonly maxMessageBytes: number
+  readonly timestampType: 'CreateTime' | 'LogAppendTime'
+  readonly timestampAfterMaxMs: bigint
+  readonly timestampBeforeMaxMs: bigint
+}
+
+export interface TopicDirectory {
+  /** Metadata v10; null when the topic does not exist. Throws KAFKA_UNAVAILABLE. */
+  describe(topic: string, signal?: AbortSignal): Promise<TopicDescription | null>
+  config(topic: string): Promise<TopicConfig>
+  /** Idempotent: an existing topic is left as it is. `signal` bounds the wait for leaders. */
+  create(topic: string, partitions: number, config: Record<string, string>): Promise<TopicDescription>
+  /** Log start and end (read_committed last stable offset not needed) of a partition. */
+  bounds(topic: string, partition: number): Promise<{ start: Offset; end: Offset }>
+  /** OffsetForLeaderEpoch v3: end offset of the epoch, or null when the broker knows no such epoch. */
+  epochEnd(topic: string, partition: number, leaderEpoch: number): Promise<Offset | null>
+  ping(): Promise<void>
+}
+
+export interface SourceConsumerHandlers {
+  /**
+   * Called once per fetched batch, also for batches emptied by filtering, one at a time per partition. Returning means
+   * "fetch on"; the batch may still be worked on. `heartbeat` may throw: let it through.
+   */
+  onBatch(batch: SourceBatch, heartbeat: () => Promise<void>): Promise<void>
+  /** After each (re)join: what is assigned now. */
+  onAssigned(partitions: readonly number[]): void
+  /** The consumer died and does not come back; rebuild it. */
+  onCrash(error: Error): void
+}
+
+export interface SourceConsumer {
+  start(): Promise<void>
+  /** Next fetch of the partition starts here. */
+  seek(partition: number, offset: Offset): void
+  pause(partition: number): void
+  resume(partition: number): void
+  /** Commits the group offset: a mirror for lag tools. Throws when the group moved on. */
+  commit(partition: number, offset: Offset): Promise<void>
+  /** Bounded: returns within `timeoutMs` whatever kafkajs does. */
+  stop(timeoutMs: number): Promise<void>
+}
+
+export interface SourceConsumerOptions {
+  readonly topic: string
+  readonly groupId: string
+  readonly sessionTimeoutMs: number
+  readonly maxBytesPerPartition: number
+  readonly minBytes: number
+  readonly maxWaitMs: number
+  readonly handlers: SourceConsumerHandlers
+}
+
+export interface SourceConsumerFactory {
+  create(options: SourceConsumerOptions): SourceConsumer
+}
+
+// ───────────────────────────── Kafka: replay side (src/kafka) ─────────────────────────────
+
+/** Records of one page to be produced to one target partition, in order. */
+export interface ProducePage {
+  readonly records: SourceRecords
+  /** Indexes into `records`, ascending; all when null. */
+  readonly selected: Int32Array | null
+  /** Wire form of the headers of record `index` (count included), replacing the stored ones; null keeps them as they are. */
+  readonly headersOf: ((index: number) => Buffer) | null
+}
+
+export interface Cursor {
+  readonly offset: Offset
+  readonly metadata: string
+}
+
+/**
+ * One transactional producer on one transactional id. Any error other than TARGET_REJECTED is an unknown outcome:
+ * `close` the lane, open a new one, `begin`, `readCursor` (design §6, step 4).
+ */
+export interface TransactionLane {
+  /** InitProducerId on the first call: the only thing that fences an older owner; waits until its transaction has ended. */
+  begin(): Promise<void>
+  /** OffsetFetch v7 with require_stable, error 88 retried. Null when the group has no offset there. Call after the first `begin`. */
+  readCursor(): Promise<Cursor | null>
+  /** One produce request per call and partition, split under `maxMessageBytes` of the target. Throws TARGET_REJECTED naming the offset. */
+  send(partition: number, page: ProducePage): Promise<void>
+  commit(cursor: Cursor): Promise<void>
+  abort(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface TransactionLaneOptions {
+  readonly transactionalId: string
+  readonly groupId: string
+  /** The cursor is kept at (targetTopic, partition 0). */
+  readonly targetTopic: string
+  readonly maxMessageBytes: number
+  readonly transactionTimeoutMs: number
+}
+
+export interface TransactionLaneFactory {
+  open(options: TransactionLaneOptions, signal: AbortSignal): Promise<TransactionLane>
+}
