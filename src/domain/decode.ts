@@ -1,0 +1,117 @@
+/**
+ * From the bytes of a source record to an event or a dead letter. zod (eventSchema.ts) says what is valid; everything
+ * here that is faster must come to the same verdict.
+ */
+import { isUtf8 } from 'node:buffer'
+import { CanonicalJsonError } from './canonicalJson.ts'
+import { contentHashOf, eventSchema, type Policy, policyOf, type SourceEvent } from './eventSchema.ts'
+import { decodeFast } from './fastPath.ts'
+import { hashToHex } from './hash.ts'
+import { findFlaw, isDeeperThan } from './jsonText.ts'
+import type { AcceptedEvent, Decoded, Hash, Rejection } from './model.ts'
+import { reject, showIssues, showSyntaxError } from './rejection.ts'
+
+/** Arrays and objects open at once, the event itself included; deeper is TOO_DEEP. */
+export const MAX_JSON_DEPTH = 64
+
+export interface DecoderOptions {
+  /** Larger values are TOO_LARGE. */
+  readonly maxValueBytes: number
+  /** At most and by default MAX_JSON_DEPTH. */
+  readonly maxDepth?: number
+  /** The byte-level path beside zod (fastPath.ts); the verdicts are the same, only the speed differs. */
+  readonly fastPath: boolean
+}
+
+/** Decodes the value at `[start, end)`; `start` −1 is a null value. Never throws. */
+export type Decoder = (bytes: Buffer, start: number, end: number) => Decoded
+
+/**
+ * Checks in this order, and the first that fails names the dead letter: null value (TOMBSTONE), size (TOO_LARGE),
+ * UTF-8 (INVALID_UTF8), depth (TOO_DEEP), JSON (INVALID_JSON; an empty value and a byte order mark too), schema and
+ * well-formed text (SCHEMA), the producer's own hash (HASH_MISMATCH).
+ */
+export function createDecoder(options: DecoderOptions): Decoder {
+  const { maxValueBytes, fastPath } = options
+  const maxDepth = Math.min(options.maxDepth ?? MAX_JSON_DEPTH, MAX_JSON_DEPTH)
+  return (bytes, start, end) => {
+    if (start < 0) return reject('TOMBSTONE', 'the record has no value')
+    if (end - start > maxValueBytes)
+      return reject('TOO_LARGE', `the value has ${end - start} bytes, more than ${maxValueBytes}`)
+    if (fastPath) {
+      const event = decodeFast(bytes, start, end, maxDepth)
+      if (event !== null) return event
+    }
+    return decodeThroughSchema(bytes, start, end, maxDepth)
+  }
+}
+
+function decodeThroughSchema(bytes: Buffer, start: number, end: number, maxDepth: number): Decoded {
+  if (start === end) return reject('INVALID_JSON', 'the value is empty')
+  const text = bytes.toString('utf8', start, end)
+  // Invalid bytes come out as U+FFFD, so text without it needs no second look.
+  if (text.includes('\ufffd') && !isUtf8(bytes.subarray(start, end)))
+    return reject('INVALID_UTF8', 'the value is not UTF-8')
+  if (isDeeperThan(bytes, start, end, maxDepth))
+    return reject('TOO_DEEP', `the JSON text is nested more than ${maxDepth} deep`)
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    return reject('INVALID_JSON', error instanceof SyntaxError ? showSyntaxError(error) : 'not JSON')
+  }
+  const parsed = eventSchema.safeParse(value)
+  if (!parsed.success) return reject('SCHEMA', showIssues(parsed.error.issues))
+  // zod's own result lacks what the schema does not name; the parsed value has it all.
+  return acceptEvent(value as SourceEvent)
+}
+
+function acceptEvent(event: SourceEvent): Decoded {
+  const flaw = findFlawOutsideHash(event)
+  if (flaw !== null) return reject('SCHEMA', flaw)
+  const policy = policyOf(event)
+  let contentHash: Hash
+  try {
+    contentHash = contentHashOf(event, policy)
+  } catch (error) {
+    if (!(error instanceof CanonicalJsonError)) throw error
+    return reject('SCHEMA', findFlaw(event, []) ?? error.message)
+  }
+  return checkProducerHash(event, contentHash) ?? toAccepted(event, policy, contentHash)
+}
+
+/** The members that canonicalisation looks at and checks by itself. */
+const hashedMembers = new Set(['id', 'type', 'source', 'timestamp', 'data', 'metadata'])
+
+function findFlawOutsideHash(event: SourceEvent): string | null {
+  for (const [name, member] of Object.entries(event)) {
+    if (hashedMembers.has(name)) continue
+    if (!name.isWellFormed()) return "a member's name holds a lone surrogate"
+    const flaw = findFlaw(member, [name])
+    if (flaw !== null) return flaw
+  }
+  return null
+}
+
+function checkProducerHash(event: SourceEvent, contentHash: Hash): Rejection | null {
+  const claimed = event.provenance?.hash
+  if (claimed === undefined) return null
+  const hex = hashToHex(contentHash)
+  if (claimed.replace(/^sha256:/, '').toLowerCase() === hex) return null
+  return reject('HASH_MISMATCH', `provenance.hash: the content has the hash sha256:${hex}`)
+}
+
+function toAccepted(event: SourceEvent, policy: Policy, contentHash: Hash): AcceptedEvent {
+  return {
+    kind: 'event',
+    id: event.id.toLowerCase(),
+    type: event.type,
+    source: event.source,
+    tenantId: event.metadata.tenantId ?? null,
+    // JSON admits −0.
+    timestampMs: event.timestamp + 0,
+    classification: policy.classification,
+    policyTags: policy.policyTags,
+    contentHash,
+  }
+}
