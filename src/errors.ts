@@ -7,7 +7,9 @@ const codes = {
   BAD_REQUEST: { status: 400, retry: false, title: 'The request is not valid' },
   PAYLOAD_TOO_LARGE: { status: 413, retry: false, title: 'The request body is too large' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, retry: false, title: 'The request body is not JSON' },
+  FORBIDDEN: { status: 403, retry: false, title: 'The request is refused' },
   NOT_FOUND: { status: 404, retry: false, title: 'There is no such thing' },
+  EVENT_AMBIGUOUS: { status: 409, retry: false, title: 'Several logs hold an event with this id' },
   METHOD_NOT_ALLOWED: { status: 405, retry: false, title: 'The method is not allowed here' },
   // log, ranges, checkpoints
   UNKNOWN_TOPIC: { status: 404, retry: false, title: 'No log exists for the topic' },
