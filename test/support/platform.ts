@@ -1,0 +1,89 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const root = resolve(import.meta.dirname, '../..')
+
+export type Role = 'all' | 'ingest' | 'worker' | 'api'
+
+/** One role of the platform as a process of its own, as in production. */
+export class PlatformProcess {
+  readonly #child: ChildProcess
+  #output = ''
+
+  constructor(role: Role, env: Readonly<Record<string, string>>) {
+    this.#child = spawn(process.execPath, ['src/main.ts', role], {
+      cwd: root,
+      env: { PATH: process.env['PATH'], LOG_LEVEL: 'info', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream?.setEncoding('utf8')
+      stream?.on('data', (text: string) => {
+        this.#output = (this.#output + text).slice(-200_000)
+      })
+    }
+  }
+
+  get output(): string {
+    return this.#output
+  }
+
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name)
+  }
+
+  /** kill -9; resolves when the process is gone. */
+  async kill(): Promise<void> {
+    if (!this.isRunning) return
+    const gone = once(this.#child, 'exit')
+    this.#child.kill('SIGKILL')
+    await gone
+  }
+
+  /** SIGTERM; resolves with the exit code and how long it took. */
+  async stop(): Promise<{ code: number | null; tookMs: number }> {
+    const started = performance.now()
+    if (this.isRunning) {
+      const gone = once(this.#child, 'exit')
+      this.#child.kill('SIGTERM')
+      await gone
+    }
+    return { code: this.#child.exitCode, tookMs: performance.now() - started }
+  }
+
+  /** Waits for text in the output; fails with the output when it does not come or the process ends. */
+  async says(text: string | RegExp, timeoutMs = 30_000): Promise<RegExpMatchArray> {
+    const pattern = typeof text === 'string' ? new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')) : text
+    return until(
+      () => {
+        const match = this.#output.match(pattern)
+        if (match === null && !this.isRunning)
+          throw new Error(`ended before it said ${pattern}:\n${this.#output}`)
+        return match
+      },
+      timeoutMs,
+      () => `no ${pattern} in:\n${this.#output}`,
+    )
+  }
+}
+
+/** Polls until `probe` gives something; fails with `describe` after the deadline. */
+export async function until<T>(
+  probe: () => Promise<T | null | undefined | false> | T | null | undefined | false,
+  timeoutMs: number,
+  describe: () => string,
+): Promise<T> {
+  const deadline = performance.now() + timeoutMs
+  for (;;) {
+    const found = await probe()
+    if (found !== null && found !== undefined && found !== false) return found
+    if (performance.now() > deadline) throw new Error(`after ${timeoutMs} ms: ${describe()}`)
+    await sleep(50)
+  }
+}
