@@ -1,0 +1,310 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { LogPosition } from '../domain/model.ts'
+import { type ErrorCode, isRetryable, ServiceError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import type { EventLogWriter, LogState, SourceBatch, SourceConsumer, TopicDirectory } from '../ports.ts'
+import { appendRequest, GroupAppend } from './append.ts'
+import { decodePart, emptyGroup, type Group, type RecordDecoder } from './group.ts'
+import { GroupOffsetMirror } from './mirror.ts'
+import type { IngestObserver } from './observer.ts'
+import { openSourceLog } from './open.ts'
+import { LaneSession } from './session.ts'
+import { untilAvailable } from './wait.ts'
+
+export interface LaneSettings {
+  /** True: wait for `batchSize` events or `lingerMs` before a transaction. False: commit what each poll brings at once. */
+  readonly batchMode: boolean
+  readonly batchSize: number
+  readonly lingerMs: number
+  /** A transaction is cut at whichever comes first, so that memory is bounded however far a batch unpacks. */
+  readonly maxGroupEvents: number
+  readonly maxGroupBytes: number
+  /** Fetched bytes that may wait for decoding before fetching pauses. */
+  readonly maxQueuedBytes: number
+  /** While fetching is held up, the group hears from us this often. */
+  readonly heartbeatMs: number
+}
+
+export interface LaneDependencies {
+  readonly writer: EventLogWriter
+  readonly directory: TopicDirectory
+  readonly consumer: SourceConsumer
+  readonly observer: IngestObserver
+  readonly decode: RecordDecoder
+  readonly log: Logger
+  readonly settings: LaneSettings
+}
+
+/**
+ * Takes one source partition into its log, in order and exactly once.
+ *
+ * A batch is taken only if it was fetched at exactly the offset where the log goes on; anything else (a batch from an
+ * old position after a rebalance, Kafka's silent reset, a topic made again) leads back to the log's row in PostgreSQL,
+ * the only authority. Decoding and encoding of the next group run while the one before is being committed.
+ */
+export class PartitionLane {
+  readonly #topic: string
+  readonly #partition: number
+  readonly #deps: LaneDependencies
+  readonly #mirror: GroupOffsetMirror
+  readonly #stopped = new AbortController()
+  /** Sessions that broke since the last commit: each waits longer before it is opened again. */
+  #breaks = 0
+  #session: LaneSession | null = null
+  #opening: Promise<void> | null = null
+  #closed = false
+
+  constructor(topic: string, partition: number, deps: LaneDependencies) {
+    this.#topic = topic
+    this.#partition = partition
+    this.#deps = deps
+    this.#mirror = new GroupOffsetMirror((next) => deps.consumer.commit(partition, next), deps.log)
+  }
+
+  /** Points the consumer at where the log goes on, opening it first if need be. Called on every assignment; returns at once. */
+  assign(): void {
+    if (this.#closed) this.#deps.consumer.pause(this.#partition)
+    else if (this.#session !== null) this.#deps.consumer.seek(this.#partition, this.#session.fetchNext)
+    else this.#open()
+  }
+
+  /**
+   * Takes a fetched batch, or drops it and seeks when it does not join on. Returns when there is room for another.
+   * `heartbeat` may throw when the group rebalances; what was taken before stays taken.
+   */
+  async take(batch: SourceBatch, heartbeat: () => Promise<void>): Promise<void> {
+    if (this.#session === null && !this.#closed) this.#open()
+    if (this.#opening !== null) await this.#keepAlive(this.#opening, heartbeat)
+    const session = this.#session
+    if (session === null || this.#stopped.signal.aborted) {
+      if (this.#closed) this.#deps.consumer.pause(this.#partition)
+      return
+    }
+    this.#deps.observer.lag(this.#topic, this.#partition, batch.highWatermark - batch.nextOffset)
+    if (batch.fetchedOffset !== session.fetchNext) return this.#rejoin(session)
+    session.seeksInARow = 0
+    session.fetchNext = batch.nextOffset
+    session.push(batch)
+    await this.#keepAlive(session.room(this.#deps.settings.maxQueuedBytes), heartbeat)
+  }
+
+  /** The partition went to another member: stop taking, let the append in flight finish. */
+  release(): void {
+    this.#session?.end()
+    this.#session = null
+    this.#closed = false
+  }
+
+  /** Ends the lane for good; the append in flight finishes. The caller bounds the time. */
+  async stop(): Promise<void> {
+    this.#stopped.abort()
+    const session = this.#session
+    session?.end()
+    await session?.tail
+    await this.#mirror.flush()
+  }
+
+  /** The batch does not join on: fetch again from where the log goes on; if that does not help, look closer. */
+  #rejoin(session: LaneSession): void {
+    session.seeksInARow += 1
+    if (session.seeksInARow > 1) this.#restart(session)
+    else this.#deps.consumer.seek(this.#partition, session.fetchNext)
+  }
+
+  #restart(session: LaneSession): void {
+    session.end()
+    if (this.#session !== session) return
+    this.#session = null
+    if (!this.#stopped.signal.aborted) this.#open()
+  }
+
+  #open(): void {
+    if (this.#opening !== null) return
+    this.#opening = this.#openUntilDone().finally(() => {
+      this.#opening = null
+    })
+  }
+
+  async #openUntilDone(): Promise<void> {
+    const { writer, directory, consumer, observer } = this.#deps
+    try {
+      if (this.#breaks > 0) await sleep(backoffMs(this.#breaks), undefined, { signal: this.#stopped.signal })
+      const log = await untilAvailable(
+        () => openSourceLog({ writer, directory, observer }, this.#topic, this.#partition),
+        (error) => this.#waiting(error),
+        this.#stopped.signal,
+      )
+      observer.waiting(this.#topic, this.#partition, null)
+      const session = new LaneSession(log)
+      this.#session = session
+      consumer.seek(this.#partition, log.position.nextOffset)
+      void this.#run(session)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** Decodes what is fetched into groups and hands them to the writer, until the session ends. */
+  async #run(session: LaneSession): Promise<void> {
+    const { settings } = this.#deps
+    try {
+      while (!session.signal.aborted) {
+        const batch = await session.take(this.#lingerLeft(session.group))
+        if (session.signal.aborted) return
+        if (batch !== null) await this.#decode(session, batch)
+        const enough = !settings.batchMode || session.group.entries.length >= settings.batchSize
+        if (batch === null || (session.isIdle && enough)) await this.#flush(session)
+      }
+    } catch (error) {
+      if (!session.signal.aborted) this.#breakOff(session, error)
+    }
+  }
+
+  /** How long a group that is too small may still wait for more; null when there is nothing to wait with. */
+  #lingerLeft(group: Group): number | null {
+    if (group.entries.length === 0) return null
+    return Math.max(0, group.startedMs + this.#deps.settings.lingerMs - performance.now())
+  }
+
+  async #decode(session: LaneSession, batch: SourceBatch): Promise<void> {
+    const { settings, decode } = this.#deps
+    if (batch.leaderEpoch > session.leaderEpoch && session.leaderEpoch >= 0) {
+      await this.#checkEpoch(session, batch.leaderEpoch)
+    }
+    session.leaderEpoch = Math.max(session.leaderEpoch, batch.leaderEpoch)
+    for await (const part of batch.parts()) {
+      for (const _ of decodePart(part, () => session.group, decode)) {
+        if (session.signal.aborted) return
+        const { entries, bytes } = session.group
+        if (entries.length >= settings.maxGroupEvents || bytes >= settings.maxGroupBytes) {
+          await this.#flush(session)
+        } else {
+          await nextTurn()
+        }
+      }
+    }
+    session.group.nextOffset = batch.nextOffset
+  }
+
+  /** A new leader epoch: records before it may have been cut off (KIP-320). Throws SOURCE_TRUNCATED. */
+  async #checkEpoch(session: LaneSession, leaderEpoch: number): Promise<void> {
+    const end = await this.#deps.directory.epochEnd(this.#topic, this.#partition, session.leaderEpoch)
+    if (end === null || end >= session.group.nextOffset) return
+    throw new ServiceError(
+      'SOURCE_TRUNCATED',
+      `${this.#topic}/${this.#partition}: leader epoch ${session.leaderEpoch} ends at offset ${end}, the log is at ` +
+        `${session.group.nextOffset}; the leader is now of epoch ${leaderEpoch}`,
+    )
+  }
+
+  async #flush(session: LaneSession): Promise<void> {
+    const group = session.group
+    const unchanged = group.entries.length === 0 && group.nextOffset === session.position.nextOffset
+    if (unchanged || session.signal.aborted) return
+    session.group = emptyGroup(group.nextOffset, session.leaderEpoch)
+    const { log, position, leaderEpoch } = session
+    const request = appendRequest(log, position, group.entries, group.nextOffset, leaderEpoch)
+    session.position = request.next
+    const append = await new GroupAppend(this.#deps.writer, log, request, group).prepare()
+    await session.tail
+    if (session.signal.aborted) return
+    session.tail = this.#commit(session, append)
+  }
+
+  async #commit(session: LaneSession, append: GroupAppend): Promise<void> {
+    const { directory, observer } = this.#deps
+    try {
+      const outcome = await untilAvailable(
+        () => append.attempt(() => directory.currentTopicId(this.#topic, this.#partition)),
+        (error) => this.#waiting(error),
+        this.#stopped.signal,
+      )
+      observer.waiting(this.#topic, this.#partition, null)
+      if (outcome.kind === 'moved') return this.#movedOn(session, outcome.position)
+      if (outcome.kind === 'recreated') throw recreated(session.log, outcome.topicId)
+      this.#breaks = 0
+      observer.appended({ topic: this.#topic, partition: this.#partition, ...outcome })
+      this.#mirror.moveTo(outcome.nextOffset)
+    } catch (error) {
+      if (!this.#stopped.signal.aborted) this.#breakOff(session, error)
+    }
+  }
+
+  #movedOn(session: LaneSession, position: LogPosition): void {
+    this.#deps.log.info(
+      'the log is elsewhere than expected: another process appended, or commits were lost',
+      {
+        topic: this.#topic,
+        partition: this.#partition,
+        nextOffset: position.nextOffset.toString(),
+      },
+    )
+    this.#restart(session)
+  }
+
+  /** A session that broke: what cannot get better closes the log, all else starts again from the log's row. */
+  #breakOff(session: LaneSession, error: unknown): void {
+    session.end()
+    if (error instanceof ServiceError && !isRetryable(error.code)) {
+      this.#fail(error)
+      return
+    }
+    this.#breaks += 1
+    this.#deps.log.warn('ingest of a partition starts again from its log', {
+      topic: this.#topic,
+      partition: this.#partition,
+      error,
+    })
+    this.#restart(session)
+  }
+
+  #fail(error: unknown): void {
+    if (this.#stopped.signal.aborted) return
+    const code: ErrorCode = error instanceof ServiceError ? error.code : 'INTERNAL'
+    const detail = error instanceof ServiceError ? error.message : 'unexpected error; see the log'
+    this.#closed = true
+    this.#session?.end()
+    this.#session = null
+    this.#deps.consumer.pause(this.#partition)
+    this.#deps.log.error('ingest of a partition fails closed', {
+      topic: this.#topic,
+      partition: this.#partition,
+      error,
+    })
+    this.#deps.observer.closed(this.#topic, this.#partition, code, detail)
+  }
+
+  #waiting(error: ServiceError): void {
+    this.#deps.observer.waiting(this.#topic, this.#partition, { code: error.code, detail: error.message })
+  }
+
+  async #keepAlive(work: Promise<void>, heartbeat: () => Promise<void>): Promise<void> {
+    const ticks = setInterval(() => wake(), this.#deps.settings.heartbeatMs)
+    let wake: () => void = () => undefined
+    let settled = false
+    const done = work.finally(() => {
+      settled = true
+    })
+    try {
+      while (!settled) {
+        const tick = new Promise<void>((resolve) => {
+          wake = resolve
+        })
+        await Promise.race([done, tick])
+        await heartbeat()
+      }
+    } finally {
+      clearInterval(ticks)
+    }
+  }
+}
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+const backoffMs = (breaks: number): number => Math.min(100 * 2 ** (breaks - 1), 5_000)
+
+const recreated = (log: LogState, topicId: string): ServiceError =>
+  new ServiceError(
+    'TOPIC_RECREATED',
+    `${log.identity.topic}/${log.identity.partition}: topic id ${topicId}, the log was taken from ` +
+      `${log.identity.topicId}; open a new incarnation to go on`,
+  )
