@@ -1,0 +1,45 @@
+import type { CheckpointRequest } from '../domain/checkpointRequest.ts'
+import type { ReplayRequest, ReplayStatus } from '../domain/replay.ts'
+import type { ReplayView } from '../domain/replayView.ts'
+import type { CheckpointStore, Page, QueryStore } from '../ports.ts'
+
+/** A checkpoint as people see it; offsets and sizes are decimal strings, hashes 64 hex digits. */
+export interface CheckpointView {
+  readonly id: string
+  readonly topic: string
+  readonly partition?: number
+  readonly offset?: string
+  readonly createdAt: string
+  readonly createdBy: string
+  readonly positions: readonly {
+    readonly partition: number
+    readonly offset: string
+    readonly size: string
+    readonly rootHash: string
+  }[]
+}
+
+/**
+ * What the API can have done. All throw ServiceError, bounded in time. A `check…` changes nothing: it refuses what
+ * would fail, so that a refusal is known before the action is recorded as accepted.
+ */
+export interface Operations {
+  checkReplay(request: ReplayRequest): Promise<void>
+  startReplay(request: ReplayRequest, requestedBy: string): Promise<ReplayView>
+  checkCheckpoint(request: CheckpointRequest): Promise<void>
+  createCheckpoint(request: CheckpointRequest, requestedBy: string): Promise<CheckpointView>
+  /** Throws REPLAY_NOT_FOUND. */
+  getReplay(replayId: string): Promise<ReplayView>
+  listReplays(query: { cursor?: string; limit: number; status?: ReplayStatus }): Promise<Page<ReplayView>>
+  /** The three throw REPLAY_NOT_FOUND, REPLAY_ENDED. */
+  cancelReplay(replayId: string, requestedBy: string): Promise<ReplayView>
+  pauseReplay(replayId: string, requestedBy: string): Promise<ReplayView>
+  resumeReplay(replayId: string, requestedBy: string): Promise<ReplayView>
+}
+
+/** What the API reads and writes without a workflow. */
+export type ApiQueries = Pick<
+  QueryStore,
+  'findEvents' | 'findEventsById' | 'findDeadLetters' | 'recordAction'
+> &
+  Pick<CheckpointStore, 'getCheckpoint' | 'latestCheckpoint'>

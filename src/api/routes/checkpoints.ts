@@ -1,0 +1,70 @@
+import type { Express } from 'express'
+import { z } from 'zod'
+import { type CheckpointRequest, parseCheckpointRequest } from '../../domain/checkpointRequest.ts'
+import { topicName, uuidText } from '../../domain/requestFields.ts'
+import { ServiceError } from '../../errors.ts'
+import { type Action, handleAction } from '../actions.ts'
+import { within } from '../deadline.ts'
+import type { CheckpointView } from '../operations.ts'
+import { presentCheckpoint } from '../present.ts'
+import { partitionField, readPathPart, readQuery, refuseQuery } from '../queryFields.ts'
+import { otherMethods, routed } from '../respond.ts'
+import { type ApiDependencies, methodNotAllowed, readTimeoutMs } from '../routing.ts'
+
+const latestQuery = z.strictObject({
+  topic: topicName.optional(),
+  partition: partitionField.optional(),
+}) as z.ZodType<{ topic?: string; partition?: number }>
+
+export function addCheckpointRoutes(app: Express, { operations, queries }: ApiDependencies): void {
+  app
+    .route('/checkpoint')
+    .all(routed('/checkpoint'))
+    .post(handleAction(queries, createAction(operations)))
+    .all(otherMethods(['POST'], methodNotAllowed))
+
+  app
+    .route('/checkpoint/:id')
+    .all(routed('/checkpoint/:id'))
+    .get(async (req, res) => {
+      refuseQuery(req)
+      const id = readPathPart(uuidText, req, 'id')
+      const checkpoint = await within(readTimeoutMs, () => queries.getCheckpoint(id))
+      if (checkpoint === null) throw new ServiceError('CHECKPOINT_NOT_FOUND', `There is no checkpoint ${id}`)
+      res.json(presentCheckpoint(checkpoint))
+    })
+    .all(otherMethods(['GET'], methodNotAllowed))
+
+  app
+    .route('/checkpoints/latest')
+    .all(routed('/checkpoints/latest'))
+    .get(async (req, res) => {
+      const where = readQuery(latestQuery, req)
+      const checkpoint = await within(readTimeoutMs, () => queries.latestCheckpoint(where))
+      if (checkpoint === null) throw new ServiceError('CHECKPOINT_NOT_FOUND', noneYet(where))
+      res.json(presentCheckpoint(checkpoint))
+    })
+    .all(otherMethods(['GET'], methodNotAllowed))
+}
+
+function createAction(operations: ApiDependencies['operations']): Action<CheckpointRequest, CheckpointView> {
+  return {
+    name: 'checkpoint.create',
+    parse: (body, req) => {
+      refuseQuery(req)
+      return parseCheckpointRequest(body)
+    },
+    target: ({ topic, partition }) => (partition === undefined ? topic : `${topic}/${partition}`),
+    check: (request) => operations.checkCheckpoint(request),
+    run: (request, requestedBy) => operations.createCheckpoint(request, requestedBy),
+    answer: (checkpoint, res) => {
+      res.status(201).location(`/checkpoint/${checkpoint.id}`).json(checkpoint)
+    },
+  }
+}
+
+function noneYet({ topic, partition }: { topic?: string; partition?: number }): string {
+  const ofTopic = topic === undefined ? '' : ` of topic ${topic}`
+  const ofPartition = partition === undefined ? '' : ` of partition ${partition}`
+  return `There is no checkpoint${ofPartition}${ofTopic} yet`
+}

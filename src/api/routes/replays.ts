@@ -1,0 +1,115 @@
+import type { Express } from 'express'
+import { z } from 'zod'
+import { type ReplayRequest, type ReplayStatus, replayStatuses } from '../../domain/replay.ts'
+import { isReplayId } from '../../domain/replayId.ts'
+import { parseReplayRequest } from '../../domain/replayRequest.ts'
+import { hasEnded, type ReplayView } from '../../domain/replayView.ts'
+import { parseWith } from '../../domain/requestFields.ts'
+import { ServiceError } from '../../errors.ts'
+import { type Action, handleAction } from '../actions.ts'
+import { within } from '../deadline.ts'
+import { cursorField, limitField, readPathPart, readQuery, refuseQuery } from '../queryFields.ts'
+import { otherMethods, routed } from '../respond.ts'
+import { type ApiDependencies, methodNotAllowed, readTimeoutMs } from '../routing.ts'
+
+const replayId = z.string().refine(isReplayId, {
+  error: 'a replay id has 1 to 200 letters, digits, ".", "-", "_" and ":"',
+})
+
+interface ReplaysQuery {
+  readonly limit: number
+  readonly cursor?: string
+  readonly status?: ReplayStatus
+}
+const replaysQuery = z.strictObject({
+  limit: limitField,
+  cursor: cursorField.optional(),
+  status: z.enum(replayStatuses).optional(),
+}) as z.ZodType<ReplaysQuery>
+
+const emptyBody = z.strictObject({}).optional()
+
+export function addReplayRoutes(app: Express, { operations, queries }: ApiDependencies): void {
+  app
+    .route('/replay')
+    .all(routed('/replay'))
+    .post(handleAction(queries, startAction(operations)))
+    .all(otherMethods(['POST'], methodNotAllowed))
+
+  app
+    .route('/replays')
+    .all(routed('/replays'))
+    .get(async (req, res) => {
+      const query = readQuery(replaysQuery, req)
+      res.json(await within(readTimeoutMs, () => operations.listReplays(query)))
+    })
+    .all(otherMethods(['GET'], methodNotAllowed))
+
+  app
+    .route('/replay/:id')
+    .all(routed('/replay/:id'))
+    .get(async (req, res) => {
+      refuseQuery(req)
+      const id = readPathPart(replayId, req, 'id')
+      res.json(await within(readTimeoutMs, () => operations.getReplay(id)))
+    })
+    .all(otherMethods(['GET'], methodNotAllowed))
+
+  const controls = {
+    cancel: (id: string, by: string) => operations.cancelReplay(id, by),
+    pause: (id: string, by: string) => operations.pauseReplay(id, by),
+    resume: (id: string, by: string) => operations.resumeReplay(id, by),
+  }
+  for (const [verb, run] of Object.entries(controls)) {
+    app
+      .route(`/replay/:id/${verb}`)
+      .all(routed(`/replay/:id/${verb}`))
+      .post(handleAction(queries, controlAction(operations, verb, run)))
+      .all(otherMethods(['POST'], methodNotAllowed))
+  }
+}
+
+function startAction(operations: ApiDependencies['operations']): Action<ReplayRequest, ReplayView> {
+  return {
+    name: 'replay.start',
+    parse: (body, req) => {
+      refuseQuery(req)
+      return parseReplayRequest(body)
+    },
+    target: (request) => request.topic,
+    check: (request) => operations.checkReplay(request),
+    run: (request, requestedBy) => operations.startReplay(request, requestedBy),
+    answer: (replay, res) => {
+      res
+        .status(202)
+        .location(`/replay/${encodeURIComponent(replay.replayId)}`)
+        .json(replay)
+    },
+  }
+}
+
+/** Cancel, pause or resume; the body is empty or `{}`. */
+function controlAction(
+  operations: ApiDependencies['operations'],
+  verb: string,
+  run: (id: string, requestedBy: string) => Promise<ReplayView>,
+): Action<string, ReplayView> {
+  return {
+    name: `replay.${verb}`,
+    parse: (body, req) => {
+      refuseQuery(req)
+      const id = readPathPart(replayId, req, 'id')
+      const parsed = parseWith(emptyBody, body)
+      return parsed.ok ? { ok: true, value: id } : parsed
+    },
+    target: (id) => id,
+    check: async (id) => {
+      const { status } = await operations.getReplay(id)
+      if (hasEnded(status)) throw new ServiceError('REPLAY_ENDED', `The replay ${id} is ${status}`)
+    },
+    run,
+    answer: (replay, res) => {
+      res.status(verb === 'cancel' ? 202 : 200).json(replay)
+    },
+  }
+}
