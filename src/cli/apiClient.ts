@@ -1,0 +1,143 @@
+import type { FieldProblem } from '../errors.ts'
+import { badInput, CliFailure } from './failure.ts'
+
+/** Longest that an answer is waited for: reads, and actions, which the API checks, records and does. */
+const readTimeoutMs = 20_000
+const actionTimeoutMs = 90_000
+const maxAnswerBytes = 64 * 1024 * 1024
+
+export interface ApiClient {
+  /** The JSON of the answer. Throws CliFailure; code `UNREACHABLE` when there was no answer from the API. */
+  get(path: string): Promise<unknown>
+  post(path: string, body: unknown): Promise<unknown>
+}
+
+export interface ApiClientOptions {
+  readonly apiUrl: string
+  readonly requestedBy: string
+  /** Ends requests under way. */
+  readonly signal: AbortSignal
+}
+
+export function createApiClient(options: ApiClientOptions): ApiClient {
+  return {
+    get: (path) => request(options, { method: 'GET' }, path, readTimeoutMs),
+    post: (path, body) => {
+      const headers = { 'Content-Type': 'application/json' }
+      return request(options, { method: 'POST', body: JSON.stringify(body), headers }, path, actionTimeoutMs)
+    },
+  }
+}
+
+interface Init {
+  readonly method: string
+  readonly body?: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+async function request(
+  options: ApiClientOptions,
+  init: Init,
+  path: string,
+  timeoutMs: number,
+): Promise<unknown> {
+  const { apiUrl, requestedBy, signal } = options
+  let status: number
+  let text: string
+  try {
+    const response = await fetch(`${apiUrl}${path}`, {
+      ...init,
+      headers: {
+        ...init.headers,
+        Accept: 'application/json, application/problem+json',
+        // Header values are bytes: UTF-8, written as latin1.
+        'X-Requested-By': Buffer.from(requestedBy, 'utf8').toString('latin1'),
+      },
+      redirect: 'error',
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    })
+    status = response.status
+    text = await readText(response)
+  } catch (error) {
+    if (signal.aborted) throw new CliFailure(1, 'INTERRUPTED', interrupted(init.method))
+    throw unreachable(apiUrl, error, init.method, timeoutMs)
+  }
+  const answer = parseJson(text)
+  if (status >= 200 && status < 300 && answer !== null) return answer
+  throw refused(apiUrl, status, answer)
+}
+
+async function readText(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length
+    if (length > maxAnswerBytes) throw new Error('the answer is too large')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function interrupted(method: string): string {
+  if (method === 'GET') return 'interrupted'
+  return 'interrupted before the API answered: whether it was begun, "pnpm replay list" shows'
+}
+
+function unreachable(apiUrl: string, error: unknown, method: string, timeoutMs: number): CliFailure {
+  const timedOut = error instanceof Error && error.name === 'TimeoutError'
+  const why = timedOut ? `no answer within ${timeoutMs / 1_000} s` : reasonOf(error)
+  const advice =
+    method === 'POST' && timedOut
+      ? 'whether it was begun, "pnpm replay list" shows'
+      : 'start it (pnpm dev, or pnpm start) or set API_URL'
+  return new CliFailure(1, 'UNREACHABLE', `The API at ${apiUrl} does not answer (${why}): ${advice}`)
+}
+
+/** undici says "fetch failed" and keeps the reason in its cause; a name with two addresses gives one for each. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown reason'
+  if ('code' in error && typeof error.code === 'string') return error.code
+  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
+  return error.cause === undefined ? error.message : reasonOf(error.cause)
+}
+
+function parseJson(text: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : null
+  } catch {
+    return null
+  }
+}
+
+/** What found damage is a failure to look into, although HTTP counts it among the caller's errors. */
+const failures: ReadonlySet<string> = new Set([
+  'CHECKPOINT_MISMATCH',
+  'LOG_DAMAGED',
+  'CURSOR_LOST',
+  'TARGET_RECREATED',
+])
+
+function refused(apiUrl: string, status: number, problem: Record<string, unknown> | null): CliFailure {
+  const code = problem?.['code']
+  const detail = problem?.['detail']
+  if (typeof code !== 'string' || typeof detail !== 'string')
+    return new CliFailure(
+      1,
+      'UNREACHABLE',
+      `What answers at ${apiUrl} is not this API (HTTP ${status}): set API_URL`,
+    )
+  const fields = fieldsOf(problem?.['errors'])
+  if (fields.length > 0) return badInput(fields)
+  const exitCode = status >= 500 || failures.has(code) ? 1 : 2
+  const requestId = status >= 500 ? ` (request ${String(problem?.['requestId'])})` : ''
+  return new CliFailure(exitCode, code, `${code}: ${detail}${requestId}`)
+}
+
+function fieldsOf(errors: unknown): FieldProblem[] {
+  if (!Array.isArray(errors)) return []
+  return errors.map((entry: Partial<FieldProblem>) => ({
+    path: String(entry.path ?? ''),
+    message: String(entry.message ?? ''),
+  }))
+}

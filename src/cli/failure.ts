@@ -1,0 +1,43 @@
+import type { FieldProblem } from '../errors.ts'
+
+/** What ends a command without success: one line that says what to do, and how the process exits. */
+export class CliFailure extends Error {
+  /** 2: bad input; 1: anything else. */
+  readonly exitCode: 1 | 2
+  readonly code: string
+  readonly fields: readonly FieldProblem[]
+
+  constructor(exitCode: 1 | 2, code: string, line: string, fields: readonly FieldProblem[] = []) {
+    super(line)
+    this.name = 'CliFailure'
+    this.exitCode = exitCode
+    this.code = code
+    this.fields = fields
+  }
+}
+
+/** Fields of requests and the flags that set them. */
+const flags: Readonly<Record<string, string>> = {
+  topic: '--topic',
+  targetTopic: '--target-topic',
+  checkpointId: '--checkpoint-id',
+  partition: '--partition',
+  offset: '--offset',
+  fromOffset: '--from-offset',
+  toOffset: '--to-offset',
+  'filters.eventTypes': '--event-types',
+  'filters.sources': '--sources',
+  'filters.tenantIds': '--tenant-ids',
+  id: 'the id',
+}
+
+/** Bad input, named by flag: `--to-offset: must be greater than …`. */
+export function badInput(fields: readonly FieldProblem[]): CliFailure {
+  const line = fields
+    .map(({ path, message }) => {
+      const field = path.replace(/\.\d+$/, '')
+      return path === '' ? message : `${flags[field] ?? path}: ${message}`
+    })
+    .join('; ')
+  return new CliFailure(2, 'BAD_REQUEST', line, fields)
+}

@@ -1,0 +1,66 @@
+/** Entry of `pnpm replay`: reads the environment and the command line, and decides how the process exits. */
+import { existsSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { CommanderError } from 'commander'
+import { createApiClient } from './apiClient.ts'
+import { readCliEnvironment } from './environment.ts'
+import { CliFailure } from './failure.ts'
+import { createProgram } from './program.ts'
+import { createTerminal } from './terminal.ts'
+
+async function main(): Promise<number> {
+  if (existsSync('.env')) process.loadEnvFile('.env')
+  const json = process.argv.includes('--json')
+  const read = readCliEnvironment(process.env)
+  const color = read.ok && read.environment.color
+  const terminal = createTerminal(process, { json, color })
+  const detach = detachOnSignals()
+  let exitCode = 0
+  try {
+    if (!read.ok) throw new CliFailure(2, 'BAD_REQUEST', read.problem)
+    const { apiUrl } = read.environment
+    const api = createApiClient({ apiUrl, requestedBy: systemUser(), signal: detach })
+    const exit = (code: number) => {
+      exitCode = code
+    }
+    const program = createProgram({ api, terminal, detach, exit })
+    await program.parseAsync(process.argv)
+    return exitCode
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0
+      terminal.result({ error: { code: 'BAD_REQUEST', detail: error.message.replace(/^error: /, '') } })
+      return 2
+    }
+    if (!(error instanceof CliFailure)) throw error
+    const { code, fields, message } = error
+    terminal.complain(message)
+    terminal.result({ error: { code, detail: message, ...(fields.length > 0 && { errors: fields }) } })
+    return error.exitCode
+  }
+}
+
+/** The first Ctrl-C stops watching; a second one ends the process at once. */
+function detachOnSignals(): AbortSignal {
+  const detach = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => detach.abort())
+  return detach.signal
+}
+
+function systemUser(): string {
+  try {
+    return userInfo().username
+  } catch {
+    // A user id without a name, as containers have.
+    return `uid-${process.getuid?.() ?? 'unknown'}`
+  }
+}
+
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // Whoever read has gone, as `head` does.
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
+
+process.exitCode = await main()
