@@ -1,0 +1,253 @@
+/**
+ * Tables and columns as Drizzle sees them. What it cannot express (range partitions, triggers, roles, functions) is
+ * hand-written SQL in the same numbered series of migrations; docs/schema.md says what auditors may rely on.
+ */
+import { sql } from 'drizzle-orm'
+import {
+  bigint,
+  boolean,
+  check,
+  customType,
+  index,
+  integer,
+  json,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  timestamp,
+  unique,
+  uuid,
+} from 'drizzle-orm/pg-core'
+
+const bytea = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => 'bytea' })
+/** int8 as bigint: offsets and sizes pass 2^53. */
+const int8 = (name: string) => bigint(name, { mode: 'bigint' })
+const time = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
+
+/** One row per log. The moving columns only grow (trigger); the application may update no others. */
+export const partitionLogs = pgTable(
+  'partition_logs',
+  {
+    id: integer('id').primaryKey().generatedAlwaysAsIdentity(),
+    topic: text('topic').notNull(),
+    partition: integer('partition').notNull(),
+    topicId: uuid('topic_id').notNull(),
+    /** 1 for the first life of the topic that was ingested; the newest log of a source partition has the highest. */
+    incarnation: integer('incarnation').notNull(),
+    leaderEpoch: integer('leader_epoch').notNull(),
+    startOffset: int8('start_offset').notNull(),
+    nextOffset: int8('next_offset').notNull(),
+    size: int8('size').notNull(),
+    /** Key, value and header bytes of all leaves together; what a page of a replay is measured with. */
+    bytes: int8('bytes').notNull(),
+    /** Compact range: 32 bytes per perfect subtree, largest first. */
+    frontier: bytea('frontier').notNull(),
+    lastIngestedAt: time('last_ingested_at'),
+    createdAt: time('created_at').notNull(),
+  },
+  (t) => [
+    unique('partition_logs_topic_id_key').on(t.topic, t.partition, t.topicId),
+    unique('partition_logs_incarnation_key').on(t.topic, t.partition, t.incarnation),
+    check('partition_logs_partition', sql`${t.partition} >= 0 and ${t.incarnation} >= 1`),
+    check('partition_logs_start', sql`${t.startOffset} >= 0 and ${t.nextOffset} >= ${t.startOffset}`),
+    check('partition_logs_size', sql`${t.size} >= 0 and ${t.size} <= ${t.nextOffset} - ${t.startOffset}`),
+    check('partition_logs_frontier', sql`octet_length(${t.frontier}) = 32 * bit_count(${t.size}::bit(64))`),
+  ],
+)
+
+/**
+ * Fixed-width columns first, so that nothing is padded. No CHECK and no foreign key: each costs on every row, and only
+ * the append, which knows, writes here. Partitioned by ingestion time; indexes live on the partitions.
+ */
+export const events = pgTable('events', {
+  offset: int8('offset').notNull(),
+  leafIndex: int8('leaf_index').notNull(),
+  /** The event's own time, ms since the epoch. */
+  eventTime: int8('event_time').notNull(),
+  /** Kafka's record timestamp, ms since the epoch; −1 when the record has none. */
+  kafkaTimestamp: int8('kafka_timestamp').notNull(),
+  ingestedAt: time('ingested_at').notNull(),
+  logId: integer('log_id').notNull(),
+  id: uuid('id').notNull(),
+  type: text('type').notNull(),
+  source: text('source').notNull(),
+  tenantId: text('tenant_id'),
+  classification: text('classification').notNull(),
+  policyTags: text('policy_tags').array().notNull(),
+  key: bytea('key'),
+  value: bytea('value').notNull(),
+  /** Kafka's record encoding: varint count, then per header varint-length key and value (−1 null). */
+  headers: bytea('headers').notNull(),
+  contentHash: bytea('content_hash').notNull(),
+  leafHash: bytea('leaf_hash').notNull(),
+})
+
+export const deadLetters = pgTable(
+  'dead_letters',
+  {
+    logId: integer('log_id').notNull(),
+    offset: int8('offset').notNull(),
+    /** Equals `offset`, save for an undecodable batch, which is one leaf for all its offsets. */
+    lastOffset: int8('last_offset').notNull(),
+    leafIndex: int8('leaf_index').notNull(),
+    code: text('code').notNull(),
+    detail: text('detail').notNull(),
+    key: bytea('key'),
+    value: bytea('value'),
+    headers: bytea('headers').notNull(),
+    kafkaTimestamp: int8('kafka_timestamp').notNull(),
+    leafHash: bytea('leaf_hash').notNull(),
+    ingestedAt: time('ingested_at').notNull(),
+  },
+  (t) => [
+    primaryKey({ name: 'dead_letters_pkey', columns: [t.logId, t.offset] }),
+    check('dead_letters_offsets', sql`${t.lastOffset} >= ${t.offset}`),
+    check('dead_letters_leaf_hash', sql`octet_length(${t.leafHash}) = 32`),
+  ],
+)
+
+export const gaps = pgTable(
+  'gaps',
+  {
+    logId: integer('log_id').notNull(),
+    fromOffset: int8('from_offset').notNull(),
+    /** Exclusive. */
+    toOffset: int8('to_offset').notNull(),
+    leafIndex: int8('leaf_index').notNull(),
+    leafHash: bytea('leaf_hash').notNull(),
+    ingestedAt: time('ingested_at').notNull(),
+  },
+  (t) => [
+    primaryKey({ name: 'gaps_pkey', columns: [t.logId, t.fromOffset] }),
+    check('gaps_offsets', sql`${t.toOffset} > ${t.fromOffset}`),
+    check('gaps_leaf_hash', sql`octet_length(${t.leafHash}) = 32`),
+  ],
+)
+
+/**
+ * Roots of perfect subtrees, levels 8, 16, 24…; level 8 is also the sparse index from offsets to ingestion time and
+ * bytes that bounds every read.
+ */
+export const logNodes = pgTable(
+  'log_nodes',
+  {
+    logId: integer('log_id').notNull(),
+    level: smallint('level').notNull(),
+    index: int8('index').notNull(),
+    hash: bytea('hash').notNull(),
+    /** Offset after the subtree's last leaf. */
+    endOffset: int8('end_offset').notNull(),
+    /** Key, value and header bytes of all leaves of the log up to the subtree's last. */
+    bytes: int8('bytes').notNull(),
+    /** Ingestion time of the subtree's last leaf. */
+    ingestedAt: time('ingested_at').notNull(),
+  },
+  (t) => [
+    primaryKey({ name: 'log_nodes_pkey', columns: [t.logId, t.level, t.index] }),
+    index('log_nodes_end_offset').on(t.logId, t.endOffset).where(sql`${t.level} = 8`),
+    check('log_nodes_level', sql`${t.level} > 0 and ${t.level} % 8 = 0`),
+    check('log_nodes_hash', sql`octet_length(${t.hash}) = 32`),
+  ],
+)
+
+export const checkpoints = pgTable('checkpoints', {
+  id: uuid('id').primaryKey(),
+  /** Order of insertion: what "latest" means. */
+  sequence: int8('sequence').generatedAlwaysAsIdentity().unique('checkpoints_sequence_key'),
+  topic: text('topic').notNull(),
+  partition: integer('partition'),
+  offset: int8('offset'),
+  createdAt: time('created_at').notNull().default(sql`clock_timestamp()`),
+  createdBy: text('created_by').notNull(),
+})
+
+export const checkpointPositions = pgTable(
+  'checkpoint_positions',
+  {
+    checkpointId: uuid('checkpoint_id')
+      .notNull()
+      .references(() => checkpoints.id),
+    logId: integer('log_id')
+      .notNull()
+      .references(() => partitionLogs.id),
+    partition: integer('partition').notNull(),
+    /** The checkpoint covers the offsets below. */
+    offset: int8('offset').notNull(),
+    size: int8('size').notNull(),
+    rootHash: bytea('root_hash').notNull(),
+  },
+  (t) => [
+    primaryKey({ name: 'checkpoint_positions_pkey', columns: [t.checkpointId, t.logId] }),
+    check('checkpoint_positions_root_hash', sql`octet_length(${t.rootHash}) = 32`),
+  ],
+)
+
+export const operatorActions = pgTable(
+  'operator_actions',
+  {
+    id: int8('id').primaryKey().generatedAlwaysAsIdentity(),
+    actor: text('actor').notNull(),
+    action: text('action').notNull(),
+    target: text('target').notNull(),
+    outcome: text('outcome').notNull(),
+    requestId: text('request_id').notNull(),
+    /** `json`, not `jsonb`: kept as it was sent. */
+    detail: json('detail'),
+    createdAt: time('created_at').notNull().default(sql`clock_timestamp()`),
+  },
+  (t) => [index('operator_actions_created_at').on(t.createdAt)],
+)
+
+/** The frozen plan and a mirror of its progress for people; the truth about progress is the cursor in Kafka. */
+export const replays = pgTable(
+  'replays',
+  {
+    planId: uuid('plan_id').primaryKey(),
+    sequence: int8('sequence').generatedAlwaysAsIdentity().unique('replays_sequence_key'),
+    replayId: text('replay_id').notNull().unique('replays_replay_id_key'),
+    planHash: text('plan_hash').notNull(),
+    request: json('request').notNull(),
+    topic: text('topic').notNull(),
+    targetTopic: text('target_topic').notNull(),
+    targetTopicId: uuid('target_topic_id').notNull(),
+    filters: json('filters').notNull(),
+    checkpointId: uuid('checkpoint_id').references(() => checkpoints.id),
+    createdAt: time('created_at').notNull().default(sql`clock_timestamp()`),
+    createdBy: text('created_by').notNull(),
+    status: text('status').notNull(),
+    receipt: json('receipt'),
+    errorCode: text('error_code'),
+    errorDetail: text('error_detail'),
+    updatedAt: time('updated_at').notNull().default(sql`clock_timestamp()`),
+  },
+  (t) => [
+    check(
+      'replays_status',
+      sql`${t.status} in ('planning', 'running', 'paused', 'completed', 'failed', 'cancelled')`,
+    ),
+  ],
+)
+
+export const replayLogs = pgTable(
+  'replay_logs',
+  {
+    planId: uuid('plan_id')
+      .notNull()
+      .references(() => replays.planId),
+    logId: integer('log_id')
+      .notNull()
+      .references(() => partitionLogs.id),
+    partition: integer('partition').notNull(),
+    fromOffset: int8('from_offset').notNull(),
+    toOffset: int8('to_offset').notNull(),
+    planned: int8('planned').notNull(),
+    targetPartition: integer('target_partition').notNull(),
+    started: boolean('started').notNull().default(false),
+    cursor: int8('cursor').notNull(),
+    events: int8('events').notNull().default(sql`0`),
+    rootHash: bytea('root_hash'),
+    updatedAt: time('updated_at').notNull().default(sql`clock_timestamp()`),
+  },
+  (t) => [primaryKey({ name: 'replay_logs_pkey', columns: [t.planId, t.logId] })],
+)
