@@ -1,0 +1,111 @@
+/** What activities take and return: plain JSON, since it travels through Temporal. Offsets and counts are decimal strings. */
+import type { CheckpointRequest } from '../src/domain/checkpointRequest.ts'
+import type { ReplayRequest, ReplayStatus } from '../src/domain/replay.ts'
+import type { ReplayReceiptView } from '../src/domain/replayView.ts'
+import type { ErrorCode } from '../src/errors.ts'
+
+export interface PlanInput {
+  readonly replayId: string
+  readonly request: ReplayRequest
+  readonly requestedBy: string
+}
+
+export interface PlannedLog {
+  readonly logId: number
+  readonly partition: number
+  readonly from: string
+  readonly to: string
+  readonly planned: string
+}
+
+export interface PlannedReplay {
+  readonly planId: string
+  readonly targetTopic: string
+  /** Logs replayed at once. */
+  readonly concurrency: number
+  readonly logs: readonly PlannedLog[]
+  /** How it ended, when the replay id and the request are those of a replay that is over. */
+  readonly ended: ReplayEnd | null
+}
+
+export interface ReplayEnd {
+  readonly status: ReplayStatus
+  readonly receipt?: ReplayReceiptView
+  readonly error?: { readonly code: ErrorCode; readonly detail: string }
+}
+
+export interface LogInput {
+  readonly planId: string
+  readonly logId: number
+}
+
+export interface SliceResult {
+  readonly cursor: string
+  /** Produced since the replay began, not in this slice. */
+  readonly events: string
+  /** The cursor is at the end of the range. */
+  readonly done: boolean
+}
+
+export interface FenceInput {
+  readonly planId: string
+}
+
+export interface FencedLog {
+  readonly partition: number
+  readonly cursor: string
+  readonly events: string
+  readonly rootHash: string
+}
+
+export interface FencedReplay {
+  /** The target is still the topic that the plan was made for. */
+  readonly targetUnchanged: boolean
+  readonly logs: readonly FencedLog[]
+}
+
+export interface FinishInput extends ReplayEnd {
+  readonly replayId: string
+  readonly request: ReplayRequest
+}
+
+export interface RecordStatusInput {
+  readonly planId: string
+  readonly status: 'running' | 'paused'
+}
+
+export interface CheckpointInput {
+  readonly checkpointId: string
+  readonly request: CheckpointRequest
+  readonly requestedBy: string
+}
+
+export interface CheckpointResult {
+  readonly id: string
+  readonly topic: string
+  readonly partition?: number
+  readonly offset?: string
+  readonly createdAt: string
+  readonly createdBy: string
+  readonly positions: readonly {
+    readonly partition: number
+    readonly offset: string
+    readonly size: string
+    readonly rootHash: string
+  }[]
+}
+
+/** What workflows may call. */
+export interface Activities {
+  /** Freezes ranges and counts, or returns the plan that is stored for the same id and request. */
+  planReplay(input: PlanInput): Promise<PlannedReplay>
+  /** Replays pages of one log for some seconds; on cancellation it returns where it stopped. */
+  replaySlice(input: LogInput): Promise<SliceResult>
+  /** Commits the cursor again where it is, so that Kafka does not forget it. */
+  touchCursor(input: LogInput): Promise<void>
+  /** From its return on no worker can add a record for the plan. */
+  fenceReplay(input: FenceInput): Promise<FencedReplay>
+  finishReplay(input: FinishInput): Promise<void>
+  recordStatus(input: RecordStatusInput): Promise<void>
+  storeCheckpoint(input: CheckpointInput): Promise<CheckpointResult>
+}

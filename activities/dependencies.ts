@@ -1,0 +1,52 @@
+/** What the activities need, handed in. */
+import type { Logger } from '../src/logger.ts'
+import type {
+  CheckpointStore,
+  EventLogReader,
+  ReplayStore,
+  TopicDirectory,
+  TransactionLaneFactory,
+} from '../src/ports.ts'
+
+export interface ReplaySettings {
+  /** Whether a missing target topic is created. */
+  readonly createTargets: boolean
+  /** Logs of one replay that run at once. */
+  readonly concurrency: number
+  /** Most source positions that a page looks at. */
+  readonly pageEvents: number
+  readonly pageBytes: number
+  /** How long a slice runs before it returns its cursor to the workflow. */
+  readonly sliceMs: number
+  /** Topics that ingest reads: no targets. */
+  readonly ingestedTopics: readonly string[]
+}
+
+export interface ReplayObserver {
+  /** A transaction was committed to the target with its cursor. */
+  pageCommitted(page: { readonly events: number; readonly scanned: number; readonly seconds: number }): void
+  transaction(outcome: 'committed' | 'aborted' | 'unknown'): void
+  laneRestarted(): void
+}
+
+export interface ActivityDependencies {
+  readonly log: EventLogReader
+  readonly checkpoints: CheckpointStore
+  readonly replays: ReplayStore
+  readonly topics: TopicDirectory
+  readonly lanes: TransactionLaneFactory
+  readonly settings: ReplaySettings
+  readonly logger: Logger
+  readonly observer: ReplayObserver
+  /** Ms since the epoch. */
+  readonly now: () => number
+  readonly randomUuid: () => string
+}
+
+/** One run of an activity, without Temporal. */
+export interface ActivityScope {
+  /** Aborted when the activity is cancelled or its worker stops: come to an end within a page. */
+  readonly signal: AbortSignal
+  /** What people see beside the running activity. */
+  report(details: Readonly<Record<string, string | number>>): void
+}

@@ -1,0 +1,26 @@
+import { runActivity } from './boundary.ts'
+import type { Activities } from './contract.ts'
+import type { ActivityDependencies } from './dependencies.ts'
+import { fenceReplay } from './fenceReplay.ts'
+import { finishReplay, recordStatus } from './finishReplay.ts'
+import { planReplay } from './planReplay.ts'
+import { replaySlice } from './replaySlice.ts'
+import { storeCheckpoint } from './storeCheckpoint.ts'
+import { touchCursor } from './touchCursor.ts'
+
+/**
+ * The activities over what they need. `draining` is aborted when the worker is asked to stop: slices then return after
+ * the page at hand, and another worker goes on.
+ */
+export function createActivities(deps: ActivityDependencies, draining: AbortSignal): Activities {
+  const never = new AbortController().signal
+  return {
+    planReplay: (input) => runActivity(deps, never, (scope) => planReplay(deps, scope, input)),
+    replaySlice: (input) => runActivity(deps, draining, (scope) => replaySlice(deps, scope, input)),
+    touchCursor: (input) => runActivity(deps, never, (scope) => touchCursor(deps, scope, input)),
+    fenceReplay: (input) => runActivity(deps, never, (scope) => fenceReplay(deps, scope, input)),
+    finishReplay: (input) => runActivity(deps, never, () => finishReplay(deps, input)),
+    recordStatus: (input) => runActivity(deps, never, () => recordStatus(deps, input)),
+    storeCheckpoint: (input) => runActivity(deps, never, () => storeCheckpoint(deps, input)),
+  }
+}

@@ -1,0 +1,129 @@
+/** Which offsets of which logs a request means, as the logs stand now. Reads only. */
+import type { Offset } from '../src/domain/model.ts'
+import { offset as toOffset } from '../src/domain/model.ts'
+import type { ReplayRequest } from '../src/domain/replay.ts'
+import { type ErrorCode, ServiceError } from '../src/errors.ts'
+import type { Checkpoint, CheckpointStore, EventLogReader, LogState } from '../src/ports.ts'
+
+export interface LogRange {
+  readonly log: LogState
+  readonly from: Offset
+  /** Exclusive; at most the log's next offset. */
+  readonly to: Offset
+}
+
+export interface RangeSources {
+  readonly log: EventLogReader
+  readonly checkpoints: CheckpointStore
+}
+
+export function refuse(code: ErrorCode, path: string, message: string): ServiceError {
+  return new ServiceError(code, `${path}: ${message}`, { fields: [{ path, message }] })
+}
+
+/** The logs of a topic, all or one. Throws UNKNOWN_TOPIC, UNKNOWN_PARTITION. */
+export async function logsOf(
+  log: EventLogReader,
+  topic: string,
+  partition: number | undefined,
+): Promise<readonly LogState[]> {
+  const logs = await log.logsOf(topic)
+  if (logs.length === 0) throw refuse('UNKNOWN_TOPIC', 'topic', `nothing was ingested from ${topic}`)
+  if (partition === undefined) return logs
+  const found = logs.filter((candidate) => candidate.identity.partition === partition)
+  if (found.length === 0)
+    throw refuse(
+      'UNKNOWN_PARTITION',
+      'partition',
+      `nothing was ingested from ${topic}, partition ${partition}`,
+    )
+  return found
+}
+
+/**
+ * Throws UNKNOWN_TOPIC, UNKNOWN_PARTITION, RANGE_EMPTY, OFFSET_NOT_INGESTED, CHECKPOINT_NOT_FOUND, CHECKPOINT_FOREIGN,
+ * CHECKPOINT_MISMATCH; each names the field.
+ */
+export async function resolveRanges(
+  sources: RangeSources,
+  request: ReplayRequest,
+): Promise<readonly LogRange[]> {
+  const logs = await logsOf(sources.log, request.topic, request.partition)
+  if (request.checkpointId !== undefined) {
+    const checkpoint = await findCheckpoint(sources.checkpoints, request.checkpointId, request.topic)
+    return await rangesAfter(sources.log, checkpoint, logs, request.partition)
+  }
+  const ranges = logs.map((log) => rangeOf(log, request))
+  const asked = request.fromOffset ?? request.toOffset
+  if (asked !== undefined && ranges.every(({ from, to }) => from >= to)) {
+    const field = request.fromOffset === undefined ? 'toOffset' : 'fromOffset'
+    throw refuse('RANGE_EMPTY', field, 'no log holds an offset of this range')
+  }
+  return ranges
+}
+
+/** Clamped to the log; with `partition` given, an offset that is not ingested yet is refused. */
+function rangeOf(log: LogState, request: ReplayRequest): LogRange {
+  const { nextOffset } = log.position
+  for (const field of ['fromOffset', 'toOffset'] as const) {
+    const asked = request[field]
+    if (request.partition === undefined || asked === undefined || BigInt(asked) <= nextOffset) continue
+    throw refuse(
+      'OFFSET_NOT_INGESTED',
+      field,
+      `partition ${request.partition} is ingested up to ${nextOffset}`,
+    )
+  }
+  const from = clamp(BigInt(request.fromOffset ?? '0'), log)
+  const to = request.toOffset === undefined ? nextOffset : clamp(BigInt(request.toOffset), log)
+  return to < from ? { log, from, to: from } : { log, from, to }
+}
+
+function clamp(asked: bigint, { startOffset, position }: LogState): Offset {
+  if (asked < startOffset) return startOffset
+  return toOffset(asked > position.nextOffset ? position.nextOffset : asked)
+}
+
+async function findCheckpoint(store: CheckpointStore, id: string, topic: string): Promise<Checkpoint> {
+  const checkpoint = await store.getCheckpoint(id)
+  if (checkpoint === null) throw refuse('CHECKPOINT_NOT_FOUND', 'checkpointId', 'there is no such checkpoint')
+  if (checkpoint.topic !== topic)
+    throw refuse('CHECKPOINT_FOREIGN', 'checkpointId', `it is a checkpoint of the topic ${checkpoint.topic}`)
+  return checkpoint
+}
+
+/** What was logged after a checkpoint that still holds; logs that are younger than it, from their start. */
+async function rangesAfter(
+  reader: EventLogReader,
+  checkpoint: Checkpoint,
+  logs: readonly LogState[],
+  partition: number | undefined,
+): Promise<readonly LogRange[]> {
+  const positions = new Map(checkpoint.positions.map((position) => [position.partition, position]))
+  if (partition !== undefined && checkpoint.partition !== null && !positions.has(partition))
+    throw refuse('CHECKPOINT_FOREIGN', 'partition', `the checkpoint is of partition ${checkpoint.partition}`)
+  const ranges: LogRange[] = []
+  for (const log of logs) {
+    const position = positions.get(log.identity.partition)
+    if (position !== undefined) await verifyPosition(reader, log, position)
+    else if (checkpoint.partition !== null) continue
+    const from = position?.offset ?? log.startOffset
+    ranges.push({ log, from: clamp(from, log), to: log.position.nextOffset })
+  }
+  return ranges
+}
+
+async function verifyPosition(
+  reader: EventLogReader,
+  log: LogState,
+  position: Checkpoint['positions'][number],
+): Promise<void> {
+  const mismatch = (why: string) =>
+    refuse('CHECKPOINT_MISMATCH', 'checkpointId', `partition ${position.partition}: ${why}`)
+  if (position.logId !== log.logId) throw mismatch('the topic was deleted and made again since')
+  if (position.offset > log.position.nextOffset) throw mismatch('the log ends before the checkpoint')
+  if ((await reader.sizeAt(log.logId, position.offset)) !== position.size)
+    throw mismatch('the log holds another number of records below the offset')
+  if ((await reader.rootAt(log.logId, position.size)) !== position.rootHash)
+    throw mismatch('the log has another root hash at this size')
+}

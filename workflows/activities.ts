@@ -1,0 +1,28 @@
+/** The activities as workflows call them. None gives up by count: what cannot get better by trying again says so. */
+import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow'
+import type { Activities } from '../activities/contract.ts'
+
+const common = {
+  /** Every activity heartbeats once a second: a killed worker's work is given to another one after this silence. */
+  heartbeatTimeout: '6 s',
+  /** What was cancelled is waited for: afterwards it does nothing any more. */
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry: { initialInterval: '500 ms', backoffCoefficient: 2, maximumInterval: '5 s' },
+} as const
+
+type Long = Pick<Activities, 'planReplay'>
+type Slice = Pick<Activities, 'replaySlice' | 'fenceReplay'>
+type Quick = Pick<Activities, 'touchCursor' | 'finishReplay' | 'recordStatus' | 'storeCheckpoint'>
+
+/** Counts whole ranges. */
+export const { planReplay } = proxyActivities<Long>({ ...common, startToCloseTimeout: '2 hours' })
+
+export const { replaySlice, fenceReplay } = proxyActivities<Slice>({
+  ...common,
+  startToCloseTimeout: '10 minutes',
+})
+
+export const { touchCursor, finishReplay, recordStatus, storeCheckpoint } = proxyActivities<Quick>({
+  ...common,
+  startToCloseTimeout: '1 minute',
+})

@@ -1,0 +1,8 @@
+/** Search attributes of replays; registered when a worker starts. Few, since SQL visibility has few slots per type. */
+import { defineSearchAttributeKey } from '@temporalio/common'
+
+export const replayTopic = defineSearchAttributeKey('ReplayTopic', 'KEYWORD')
+export const replayTarget = defineSearchAttributeKey('ReplayTarget', 'KEYWORD')
+export const replayStatus = defineSearchAttributeKey('ReplayStatus', 'KEYWORD')
+
+export const searchAttributes = [replayTopic, replayTarget, replayStatus]
