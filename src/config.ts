@@ -3,11 +3,12 @@ import { type Variables, variableNames, variables } from './config/variables.ts'
 
 /** PEM texts, read from the files that the environment names. */
 export interface TlsConfig {
-  readonly ca: string | null
-  readonly cert: string | null
-  readonly key: string | null
+  /** The system's authorities when absent. */
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
   /** Name to expect in the server's certificate instead of the host that was dialled. */
-  readonly serverName: string | null
+  readonly serverName?: string
 }
 
 export interface SaslConfig {
@@ -23,6 +24,8 @@ export interface Config {
     readonly groupId: string
     readonly clientId: string
     readonly sessionTimeoutMs: number
+    /** Most bytes that one fetch brings of one partition, compressed. */
+    readonly fetchMaxBytes: number
     /** Null: plain text. */
     readonly tls: TlsConfig | null
     readonly sasl: SaslConfig | null
@@ -31,6 +34,8 @@ export interface Config {
     readonly url: string
     /** The owner's address, for migrations only. */
     readonly adminUrl: string | null
+    /** Connections that append, and connections for everything else. */
+    readonly appendPoolSize: number
     readonly poolSize: number
   }
   readonly ingest: {
@@ -129,12 +134,14 @@ function group(v: Variables, assembled: Assembled): Config {
       groupId: v.KAFKA_GROUP_ID,
       clientId: v.KAFKA_CLIENT_ID,
       sessionTimeoutMs: v.KAFKA_SESSION_TIMEOUT_MS,
+      fetchMaxBytes: v.KAFKA_FETCH_MAX_BYTES,
       tls: assembled.kafkaTls,
       sasl: assembled.kafkaSasl,
     },
     database: {
       url: v.DATABASE_URL,
       adminUrl: v.DATABASE_ADMIN_URL ?? null,
+      appendPoolSize: v.DATABASE_APPEND_POOL_SIZE,
       poolSize: v.DATABASE_POOL_SIZE,
     },
     ingest: {
@@ -175,15 +182,15 @@ function readTls(
     cert: v[`${of}_TLS_CERT_FILE`],
     key: v[`${of}_TLS_KEY_FILE`],
   }
-  const read = (part: keyof typeof files): string | null => {
+  const read = (part: keyof typeof files): Pick<TlsConfig, typeof part> => {
     const path = files[part]
-    if (path === undefined) return null
+    if (path === undefined) return {}
     try {
-      return readFile(path)
+      return { [part]: readFile(path) }
     } catch (error) {
       const why = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
       problems.push(`${of}_TLS_${part.toUpperCase()}_FILE names a file that cannot be read (${why})`)
-      return null
+      return {}
     }
   }
   if (v[`${of}_TLS`] !== true) {
@@ -194,8 +201,8 @@ function readTls(
   }
   if ((files.cert === undefined) !== (files.key === undefined))
     problems.push(`${of}_TLS_CERT_FILE and ${of}_TLS_KEY_FILE must be given together`)
-  const serverName = of === 'TEMPORAL' ? (v.TEMPORAL_TLS_SERVER_NAME ?? null) : null
-  return { ca: read('ca'), cert: read('cert'), key: read('key'), serverName }
+  const serverName = of === 'TEMPORAL' ? v.TEMPORAL_TLS_SERVER_NAME : undefined
+  return { ...read('ca'), ...read('cert'), ...read('key'), ...(serverName !== undefined && { serverName }) }
 }
 
 function readSasl(v: Partial<Variables>, problems: string[]): SaslConfig | null {

@@ -86,6 +86,7 @@ export const variables = z.object({
   KAFKA_GROUP_ID: text(255).default('streaming-ingest'),
   KAFKA_CLIENT_ID: text(255).default('streaming-ingest'),
   KAFKA_SESSION_TIMEOUT_MS: integer(10_000, 1_000, 1_800_000),
+  KAFKA_FETCH_MAX_BYTES: integer(2_097_152, 65_536, 67_108_864),
   KAFKA_TLS: flag(false),
   KAFKA_TLS_CA_FILE: z.string().optional(),
   KAFKA_TLS_CERT_FILE: z.string().optional(),
@@ -96,7 +97,8 @@ export const variables = z.object({
 
   DATABASE_URL: postgresUrl,
   DATABASE_ADMIN_URL: postgresUrl.optional(),
-  DATABASE_POOL_SIZE: integer(10, 2, 1_000),
+  DATABASE_APPEND_POOL_SIZE: integer(8, 1, 1_000),
+  DATABASE_POOL_SIZE: integer(8, 2, 1_000),
 
   BATCH_MODE: flag(false),
   BATCH_SIZE: integer(100, 1, 1_000_000),

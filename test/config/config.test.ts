@@ -27,6 +27,7 @@ describe('readConfig', () => {
       groupId: 'streaming-ingest',
       clientId: 'streaming-ingest',
       sessionTimeoutMs: 10_000,
+      fetchMaxBytes: 2_097_152,
       tls: null,
       sasl: null,
     })
@@ -116,7 +117,7 @@ describe('readConfig', () => {
       throw Object.assign(new Error(`ENOENT ${path}`), { code: 'ENOENT' })
     }
     const good = readConfig({ ...minimal, KAFKA_TLS: 'true', KAFKA_TLS_CA_FILE: '/ca.pem' }, readFile)
-    expect(good.ok && good.config.kafka.tls).toEqual({ ca: 'CA', cert: null, key: null, serverName: null })
+    expect(good.ok && good.config.kafka.tls).toEqual({ ca: 'CA' })
     const bad = readConfig({ ...minimal, TEMPORAL_TLS: 'true', TEMPORAL_TLS_CA_FILE: '/no.pem' }, readFile)
     expect(!bad.ok && bad.problems).toEqual([
       'TEMPORAL_TLS_CA_FILE names a file that cannot be read (ENOENT)',
