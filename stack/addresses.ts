@@ -21,7 +21,7 @@ export function addressesOf(name: ServerName, server: RunningServer, site: Site)
       if (server.kind === 'docker') {
         return {
           DATABASE_ADMIN_URL: postgresUrl('postgres', composePassword, port, 'postgres'),
-          DATABASE_URL: postgresUrl('streaming_ingest_app', composePassword, port, 'streaming_ingest'),
+          DATABASE_URL: postgresUrl('streaming_ingest', composePassword, port, 'streaming_ingest'),
         }
       }
       const { admin, application } = postgresAddresses(site, port)
@@ -80,7 +80,7 @@ export function addressesFromEnvironment(
 function besideAdmin(adminUrl: string, site: Site): string {
   const key = directoryKey(site.directory).slice(0, 8)
   const url = new URL(adminUrl)
-  url.username = `streaming_ingest_app_${key}`
+  url.username = `streaming_ingest_${key}`
   url.password = readSecrets(site.directory).application
   url.pathname = `/streaming_ingest_${key}`
   return url.href

@@ -1,6 +1,6 @@
 // The one file that runs before anything is installed: plain JavaScript, Node 20 built-ins only.
 // Usage: node stack/bootstrap.mjs demo|dev|stack|test|bench|faults|install [arguments]
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   closeSync,
@@ -128,10 +128,11 @@ function isAbandoned(path) {
     const pid = Number(readFileSync(path, 'utf8'))
     // Between creation and the write of the pid the file is empty for a moment.
     if (!Number.isInteger(pid) || pid <= 0) return Date.now() - statSync(path).mtimeMs > 5_000
-    process.kill(pid, 0)
-    return false
+    return !exists(pid)
   } catch (error) {
-    return error.code === 'ESRCH'
+    // Its holder may just have let go of it.
+    if (error.code === 'ENOENT') return false
+    throw error
   }
 }
 
@@ -185,19 +186,56 @@ function run(entry, args) {
 }
 
 /**
- * A signal to `npm run` reaches the shell in between, which dies without passing it on (`.bin/node` is a shell
- * script). Under npm, a parent that is gone therefore means: stop.
+ * A signal to `npm run` ends npm alone: neither npm nor the shell in between (`.bin/node` is a shell script) passes
+ * it on. Under npm, an npm that is gone therefore means: stop.
  */
 function whenOrphaned(stop) {
-  if (process.env.npm_lifecycle_event === undefined) return undefined
-  const parent = process.ppid
+  const manager = process.env.npm_lifecycle_event === undefined ? null : packageManagerAbove(process.ppid)
+  if (manager === null) return undefined
   const timer = setInterval(() => {
-    if (process.ppid === parent) return
+    if (exists(manager)) return
     clearInterval(timer)
     stop()
   }, 500)
   timer.unref()
   return timer
+}
+
+/** The npm or pnpm that runs this script: a few shells up. */
+function packageManagerAbove(start) {
+  for (let pid = start, level = 0; pid > 1 && level < 5; level++) {
+    const found = lookUp(pid)
+    if (found === null) return null
+    if (/\bp?npm\b/.test(found.command.split(' ', 3).join(' '))) return pid
+    pid = found.parent
+  }
+  return null
+}
+
+function lookUp(pid) {
+  try {
+    if (process.platform !== 'linux') {
+      const line = execFileSync('ps', ['-o', 'ppid=,command=', '-p', String(pid)], {
+        encoding: 'utf8',
+      }).trim()
+      return { parent: Number.parseInt(line, 10), command: line.replace(/^\d+\s+/, '') }
+    }
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const [, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+    return { parent: Number(parent), command }
+  } catch {
+    return null
+  }
+}
+
+function exists(pid) {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error.code !== 'ESRCH'
+  }
 }
 
 async function main() {

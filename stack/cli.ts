@@ -1,4 +1,4 @@
-import { formatEnvironment, readEnvironment, removeEnvironment, writeEnvironment } from './environment.ts'
+import { formatEnvironment, readEnvironment, writeEnvironment } from './environment.ts'
 import { migrate } from './migrate.ts'
 import { defaultStackDirectory } from './paths.ts'
 import { keepStack, stopStack } from './servers.ts'
@@ -9,9 +9,9 @@ const say = (message: string): boolean => process.stderr.write(`${message}\n`)
 
 async function up(): Promise<number> {
   const addresses = await keepStack({ onProgress: say })
+  writeEnvironment(defaultStackDirectory, addresses)
   say('migrating the schema …')
   await migrate(addresses)
-  writeEnvironment(defaultStackDirectory, addresses)
   process.stdout.write(`${formatTable(await statusRows(defaultStackDirectory))}\n`)
   say('addresses: npm run --silent stack -- env, or `set -a; . .stack/env`')
   return 0
@@ -19,7 +19,6 @@ async function up(): Promise<number> {
 
 async function down(): Promise<number> {
   const stopped = await stopStack({ onProgress: say })
-  removeEnvironment(defaultStackDirectory)
   say(stopped.length === 0 ? 'nothing was running' : `stopped ${stopped.join(', ')}`)
   return 0
 }

@@ -97,7 +97,7 @@ export function postgresAddresses(site: Site, port: number): { admin: string; ap
   const passwords = readSecrets(site.directory)
   return {
     admin: postgresUrl(owner, passwords.owner, port, 'postgres'),
-    application: postgresUrl('streaming_ingest_app', passwords.application, port, 'streaming_ingest'),
+    application: postgresUrl('streaming_ingest', passwords.application, port, 'streaming_ingest'),
   }
 }
 

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { addressesFromEnvironment, addressesOf } from './addresses.ts'
 import { composeRuns, composeStop, composeUp, dockerAnswers } from './docker.ts'
-import type { StackEnvironment } from './environment.ts'
+import { removeEnvironment, type StackEnvironment } from './environment.ts'
 import { kafka } from './kafka.ts'
 import { findKafka } from './kafka-jars.ts'
 import { exclusively } from './lock.ts'
@@ -228,6 +228,7 @@ async function stopAll(site: Site, state: StackState): Promise<void> {
     }),
   )
   writeState(site.directory, { ...state, servers: {} })
+  removeEnvironment(site.directory)
   const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
   if (failures.length > 0) throw combine(failures)
 }
