@@ -10,17 +10,15 @@ export interface CheckpointRequest {
   readonly offset?: string
 }
 
-const checkpointRequest = z
-  .strictObject({
-    topic: topicName,
-    partition: partitionNumber.optional(),
-    offset: offsetText.optional(),
-  })
-  .refine((request) => request.offset === undefined || request.partition !== undefined, {
-    path: ['partition'],
-    message: 'is needed when an offset is given',
-  })
+const shape = z.strictObject({
+  topic: topicName,
+  partition: partitionNumber.optional(),
+  offset: offsetText.optional(),
+})
 
 /** Checks a request from outside. Every problem names its field; unknown fields are problems. */
-export const parseCheckpointRequest = (input: unknown): Parsed<CheckpointRequest> =>
-  parseWith(checkpointRequest as z.ZodType<CheckpointRequest>, input)
+export function parseCheckpointRequest(input: unknown): Parsed<CheckpointRequest> {
+  const parsed = parseWith(shape as z.ZodType<CheckpointRequest>, input)
+  if (!parsed.ok || parsed.value.offset === undefined || parsed.value.partition !== undefined) return parsed
+  return { ok: false, problems: [{ path: 'partition', message: 'is needed when an offset is given' }] }
+}

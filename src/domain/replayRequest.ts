@@ -5,7 +5,15 @@
 import { z } from 'zod'
 import type { ReplayRequest } from './replay.ts'
 import { defaultTargetTopic } from './replayId.ts'
-import { offsetText, type Parsed, parseWith, partitionNumber, topicName, uuidText } from './requestFields.ts'
+import {
+  offsetText,
+  type Parsed,
+  parseWith,
+  partitionNumber,
+  type RequestProblem,
+  topicName,
+  uuidText,
+} from './requestFields.ts'
 
 export const MAX_FILTER_ENTRIES = 1_000
 /** As long as an event's type, source or tenant can be: a longer entry would match nothing. */
@@ -37,25 +45,30 @@ const shape = z.strictObject({
     .optional(),
 })
 
-const replayRequest = shape.superRefine((request, context) => {
-  const problem = (path: string, message: string) =>
-    context.addIssue({ code: 'custom', path: [path], message })
-  const { checkpointId, fromOffset, toOffset } = request
+/** What no single field can tell; asked only of requests whose fields are all right. */
+function problemsBetween(request: ReplayRequest): RequestProblem[] {
+  const { topic, checkpointId, fromOffset, toOffset, targetTopic } = request
+  const problems: RequestProblem[] = []
+  const problem = (path: string, message: string) => problems.push({ path, message })
   if (checkpointId !== undefined) {
     if (fromOffset !== undefined) problem('fromOffset', 'a checkpoint and a range exclude each other')
     if (toOffset !== undefined) problem('toOffset', 'a checkpoint and a range exclude each other')
   } else if (toOffset !== undefined && BigInt(toOffset) <= BigInt(fromOffset ?? '0')) {
     problem('toOffset', 'must be greater than fromOffset: the range holds no offset')
   }
-  if ((request.targetTopic ?? defaultTargetTopic(request.topic)) === request.topic)
-    problem('targetTopic', 'must not be the source topic')
-  if (request.targetTopic === undefined && !topicName.safeParse(defaultTargetTopic(request.topic)).success)
+  if (targetTopic === topic) problem('targetTopic', 'must not be the source topic')
+  if (targetTopic === undefined && !topicName.safeParse(defaultTargetTopic(topic)).success)
     problem('targetTopic', 'is needed: the default name would be too long for a topic')
-})
+  return problems
+}
 
 /** Checks a request from outside. Every problem names its field; unknown fields are problems. */
-export const parseReplayRequest = (input: unknown): Parsed<ReplayRequest> =>
-  parseWith(replayRequest as z.ZodType<ReplayRequest>, input)
+export function parseReplayRequest(input: unknown): Parsed<ReplayRequest> {
+  const parsed = parseWith(shape as z.ZodType<ReplayRequest>, input)
+  if (!parsed.ok) return parsed
+  const problems = problemsBetween(parsed.value)
+  return problems.length === 0 ? parsed : { ok: false, problems }
+}
 
 /**
  * The same request in one form, so that equal wishes compare equal: default target written out, filter lists sorted
