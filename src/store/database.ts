@@ -39,21 +39,16 @@ const commonSettings = {
   tcp_keepalives_idle: '10',
   tcp_keepalives_interval: '5',
   tcp_keepalives_count: '3',
+  lock_timeout: `${LOCK_TIMEOUT_MS}ms`,
   timezone: 'UTC',
   default_transaction_isolation: 'read\\ committed',
 }
 
 /**
- * The duplicate probe must go through the id index: a fresh partition has no statistics, and the planner then reads
- * all of it, 80–200 ms a batch (design §4).
+ * Probes and pages must go through their indexes: a fresh partition has no statistics, and the planner then reads all
+ * of it, 80–200 ms a batch (design §4).
  */
-const appendSettings = {
-  lock_timeout: `${LOCK_TIMEOUT_MS}ms`,
-  plan_cache_mode: 'force_generic_plan',
-  enable_seqscan: 'off',
-  enable_bitmapscan: 'off',
-  jit: 'off',
-}
+const planSettings = { enable_seqscan: 'off', enable_bitmapscan: 'off', jit: 'off' }
 
 /** Opens no connection yet. Throws BAD_REQUEST, without the URL in it, when the URL is none. */
 export function createDatabase(options: DatabaseOptions): Database {
@@ -61,13 +56,13 @@ export function createDatabase(options: DatabaseOptions): Database {
   const statementTimeout = `${options.statementTimeoutMs ?? 60_000}ms`
   const appenders = createPool(options, options.maxAppenders ?? 8, name + APPEND_SUFFIX, {
     ...commonSettings,
-    ...appendSettings,
+    ...planSettings,
+    plan_cache_mode: 'force_generic_plan',
   })
   const readers = createPool(options, options.maxReaders ?? 8, name + READ_SUFFIX, {
     ...commonSettings,
     statement_timeout: statementTimeout,
-    lock_timeout: `${LOCK_TIMEOUT_MS}ms`,
-    jit: 'off',
+    ...planSettings,
   })
   let closing: Promise<void> | null = null
   const close = (): Promise<void> => {

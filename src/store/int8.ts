@@ -22,3 +22,9 @@ export function timestampHalves(ms: number): { readonly high: number; readonly l
   const micros = BigInt(ms - EPOCH_GAP_MS) * 1000n
   return { high: Number(micros >> 32n), low: Number(BigInt.asIntN(32, micros)) }
 }
+
+/** Math.min for bigints, keeping their brand. */
+export function smaller<T extends bigint>(a: T, b: T): T {
+  if (a < b) return a
+  return b
+}

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { decodeFrontier } from '../domain/merkle.ts'
-import { type LogId, leafIndex, logId, offset } from '../domain/model.ts'
+import { leafIndex, logId, offset } from '../domain/model.ts'
 import type { LogState } from '../ports.ts'
 
 /** A row of partition_logs as text and bytes, straight from the driver. */
@@ -46,5 +46,3 @@ export const positionOf = (row: LogRow): LogState['position'] => ({
 /** Ingestion times of the log lie between these. */
 export const earliestMs = (row: LogRow): number => Number(row.created_ms)
 export const latestMs = (row: LogRow): number => Number(row.last_ingested_ms ?? row.created_ms)
-
-export const sameLog = (id: LogId) => sql`l.id = ${id}`

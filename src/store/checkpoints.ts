@@ -1,0 +1,99 @@
+import { and, desc, eq, type SQL, sql } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import { checkpointPositions, checkpoints } from '../../drizzle/schema.ts'
+import { hashFromBytes, hashToBytes } from '../domain/hash.ts'
+import { leafIndex, logId, offset } from '../domain/model.ts'
+import { ServiceError } from '../errors.ts'
+import type { Checkpoint, CheckpointStore } from '../ports.ts'
+import type { Database } from './database.ts'
+import { guarded } from './failure.ts'
+import { inTransaction, type Transaction } from './transaction.ts'
+
+const TRANSACTION_TIMEOUT_MS = 30_000
+
+export const isUuid = (text: string): boolean =>
+  /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text)
+
+export function createCheckpointStore(database: Database): CheckpointStore {
+  const db = drizzle(database.readers)
+
+  return {
+    insertCheckpoint: (checkpoint) =>
+      guarded('storing a checkpoint', async () => {
+        await inTransaction(database.readers, TRANSACTION_TIMEOUT_MS, (tx) => insert(tx, checkpoint))
+        return present(await find(db, eq(checkpoints.id, checkpoint.id)))
+      }),
+    getCheckpoint: (id) =>
+      guarded('looking for a checkpoint', async () => {
+        if (!isUuid(id)) return null
+        return find(db, eq(checkpoints.id, id))
+      }),
+    latestCheckpoint: ({ topic, partition }) =>
+      guarded('looking for the latest checkpoint', () => {
+        const conditions: SQL[] = []
+        if (topic !== undefined) conditions.push(eq(checkpoints.topic, topic))
+        if (partition !== undefined)
+          conditions.push(sql`exists (select from ${checkpointPositions}
+            where ${checkpointPositions.checkpointId} = ${checkpoints.id}
+              and ${checkpointPositions.partition} = ${partition})`)
+        return find(db, and(...conditions))
+      }),
+  }
+}
+
+/** The same id again changes nothing. */
+async function insert(tx: Transaction, checkpoint: Omit<Checkpoint, 'createdAt'>): Promise<void> {
+  const { id, topic, partition, offset: at, createdBy, positions } = checkpoint
+  const inserted = await tx
+    .insert(checkpoints)
+    .values({ id, topic, partition, offset: at, createdBy })
+    .onConflictDoNothing({ target: checkpoints.id })
+    .returning({ id: checkpoints.id })
+  if (inserted.length === 0 || positions.length === 0) return
+  await tx.insert(checkpointPositions).values(
+    positions.map((position) => ({
+      checkpointId: id,
+      logId: position.logId,
+      partition: position.partition,
+      offset: position.offset,
+      size: position.size,
+      rootHash: hashToBytes(position.rootHash),
+    })),
+  )
+}
+
+/** The newest that matches, with its positions. */
+async function find(db: ReturnType<typeof drizzle>, condition: SQL | undefined): Promise<Checkpoint | null> {
+  const [row] = await db
+    .select()
+    .from(checkpoints)
+    .where(condition)
+    .orderBy(desc(checkpoints.sequence))
+    .limit(1)
+  if (row === undefined) return null
+  const positions = await db
+    .select()
+    .from(checkpointPositions)
+    .where(eq(checkpointPositions.checkpointId, row.id))
+    .orderBy(checkpointPositions.partition)
+  return {
+    id: row.id,
+    topic: row.topic,
+    partition: row.partition,
+    offset: row.offset === null ? null : offset(row.offset),
+    createdAt: row.createdAt,
+    createdBy: row.createdBy,
+    positions: positions.map((position) => ({
+      logId: logId(position.logId),
+      partition: position.partition,
+      offset: offset(position.offset),
+      size: leafIndex(position.size),
+      rootHash: hashFromBytes(position.rootHash),
+    })),
+  }
+}
+
+function present(checkpoint: Checkpoint | null): Checkpoint {
+  if (checkpoint === null) throw new ServiceError('INTERNAL', 'The checkpoint that was just stored is gone')
+  return checkpoint
+}

@@ -1,0 +1,174 @@
+import type { Pool } from 'pg'
+import {
+  type Classification,
+  classifications,
+  type Hash,
+  type LogId,
+  leafIndex,
+  logId,
+  type Offset,
+  offset,
+} from '../domain/model.ts'
+import { ServiceError } from '../errors.ts'
+import type { EventQuery, Page, StoredEvent } from '../ports.ts'
+import { direct } from './bufferMethods.ts'
+import { isUuid } from './checkpoints.ts'
+import { decodeCursor, encodeCursor } from './cursors.ts'
+import { smaller } from './int8.ts'
+import { nextWindow, windowCondition } from './readPage.ts'
+
+const CURSOR_KIND = 'events'
+const MAX_ITEMS = 1_000
+/** What one call may look at, however rare what it wants; then it returns what it has, and a cursor. */
+const MAX_WINDOWS = 64
+const WINDOW = { maxScanned: 4_096, maxBytes: 8 * 1_048_576 }
+/** Keys, values and headers of one answer, about. */
+const MAX_BYTES = 16 * 1_048_576
+const MAX_BY_ID = 100
+
+interface EventRow {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: string
+  readonly leaf_index: string
+  readonly id: string
+  readonly type: string
+  readonly source: string
+  readonly tenant_id: string | null
+  readonly event_time: string
+  readonly kafka_timestamp: string
+  readonly classification: string
+  readonly policy_tags: string[]
+  readonly key: Buffer | null
+  readonly value: Buffer
+  readonly headers: Buffer
+  readonly content_hash: Buffer
+  readonly leaf_hash: Buffer
+  readonly ingested_at: Date
+}
+
+const columns = `l.topic, l.partition, e."offset", e.leaf_index, e.id, e.type, e.source, e.tenant_id, e.event_time,
+  e.kafka_timestamp, e.classification, e.policy_tags, e.key, e.value, e.headers, e.content_hash, e.leaf_hash,
+  e.ingested_at`
+
+const hashOf = (bytes: Buffer): Hash => direct(bytes).latin1Slice(0, bytes.length) as Hash
+
+const storedEvent = (row: EventRow): StoredEvent => ({
+  topic: row.topic,
+  partition: row.partition,
+  offset: offset(BigInt(row.offset)),
+  leafIndex: leafIndex(BigInt(row.leaf_index)),
+  id: row.id,
+  type: row.type,
+  source: row.source,
+  tenantId: row.tenant_id,
+  timestampMs: Number(row.event_time),
+  kafkaTimestamp: BigInt(row.kafka_timestamp),
+  classification: classificationOf(row.classification),
+  policyTags: row.policy_tags,
+  key: row.key,
+  value: row.value,
+  headers: row.headers,
+  contentHash: hashOf(row.content_hash),
+  leafHash: hashOf(row.leaf_hash),
+  ingestedAt: row.ingested_at,
+})
+
+function classificationOf(text: string): Classification {
+  const known = classifications.find((each) => each === text)
+  // Never shown as something lower than it is.
+  if (known === undefined) throw new ServiceError('LOG_DAMAGED', 'An event has an unknown classification')
+  return known
+}
+
+interface LogSpan {
+  readonly id: LogId
+  readonly from: Offset
+  readonly to: Offset
+}
+
+/** Events by log and offset, all incarnations of a topic; an empty page may still have a cursor. */
+export async function findEvents(pool: Pool, query: EventQuery): Promise<Page<StoredEvent>> {
+  if (!isStorable(query)) return { items: [], nextCursor: null }
+  const limit = Math.min(query.limit, MAX_ITEMS)
+  const spans = await spansOf(pool, query)
+  const items: StoredEvent[] = []
+  let windows = 0
+  let bytes = 0
+  for (const span of spans) {
+    for (let at = span.from; at < span.to; ) {
+      if (items.length === limit || windows === MAX_WINDOWS || bytes > MAX_BYTES)
+        return { items, nextCursor: encodeCursor(CURSOR_KIND, [BigInt(span.id), at]) }
+      windows++
+      const next = await nextWindow(pool, { ...WINDOW, logId: span.id, from: at, to: span.to })
+      if (next === null) break
+      const wanted = limit - items.length
+      const found = await eventsIn(pool, windowCondition(next.window), query, wanted)
+      items.push(...found)
+      bytes += found.reduce((sum, event) => sum + bytesOf(event), 0)
+      const last = found.at(-1)
+      at = found.length === wanted && last !== undefined ? offset(last.offset + 1n) : next.window.to
+    }
+  }
+  return { items, nextCursor: null }
+}
+
+const bytesOf = ({ key, value, headers }: StoredEvent): number =>
+  (key?.length ?? 0) + value.length + headers.length
+
+/** No column holds such text, so no event matches it. */
+const isStorable = ({ type, source, tenantId, topic }: EventQuery): boolean =>
+  [type, source, tenantId, topic].every(
+    (text) => text === undefined || (text.isWellFormed() && !text.includes('\u0000')),
+  )
+
+async function spansOf(pool: Pool, query: EventQuery): Promise<readonly LogSpan[]> {
+  const [firstLog, firstOffset] =
+    query.cursor === undefined ? [0n, 0n] : decodeCursor(CURSOR_KIND, query.cursor, 2)
+  const { rows } = await pool.query<{ id: number; next_offset: string }>(
+    `select id, next_offset from public.partition_logs
+      where ($1::text is null or topic = $1) and ($2::int is null or partition = $2) and id >= $3::bigint
+      order by id`,
+    [query.topic ?? null, query.partition ?? null, String(firstLog)],
+  )
+  return rows.map((row) => {
+    const start = BigInt(row.id) === firstLog ? (firstOffset ?? 0n) : 0n
+    const from = query.fromOffset !== undefined && query.fromOffset > start ? query.fromOffset : offset(start)
+    const head = offset(BigInt(row.next_offset))
+    return { id: logId(row.id), from, to: smaller(head, query.toOffset ?? head) }
+  })
+}
+
+async function eventsIn(
+  pool: Pool,
+  condition: string,
+  query: EventQuery,
+  limit: number,
+): Promise<readonly StoredEvent[]> {
+  const { rows } = await pool.query<EventRow>(
+    `select ${columns}
+       from (select * from public.events where ${condition}
+                and ($1::text is null or type = $1) and ($2::text is null or source = $2)
+                and ($3::text is null or tenant_id = $3) and ($4::text is null or classification = $4)
+              order by "offset" limit $5) e
+       join public.partition_logs l on l.id = e.log_id order by e."offset"`,
+    [query.type ?? null, query.source ?? null, query.tenantId ?? null, query.classification ?? null, limit],
+  )
+  return rows.map(storedEvent)
+}
+
+/** One index probe per partition of `events`; at most 100 logs that hold the id. */
+export async function findEventsById(
+  pool: Pool,
+  id: string,
+  where: { readonly topic?: string; readonly partition?: number },
+): Promise<readonly StoredEvent[]> {
+  if (!isUuid(id) || where.topic?.includes('\u0000') === true) return []
+  const { rows } = await pool.query<EventRow>(
+    `select ${columns} from public.events e join public.partition_logs l on l.id = e.log_id
+      where e.id = $1 and ($2::text is null or l.topic = $2) and ($3::int is null or l.partition = $3)
+      order by e.log_id, e."offset" limit ${MAX_BY_ID}`,
+    [id, where.topic ?? null, where.partition ?? null],
+  )
+  return rows.map(storedEvent)
+}

@@ -1,0 +1,171 @@
+import type { Pool } from 'pg'
+import { type Hash, type LeafIndex, type LogId, leafIndex, type Offset, offset } from '../domain/model.ts'
+import { rootFromParts, rootPlan } from '../domain/pastRoot.ts'
+import type { EventFilters } from '../domain/replay.ts'
+import { ServiceError } from '../errors.ts'
+import type { LogRangeCount } from '../ports.ts'
+import { direct } from './bufferMethods.ts'
+import { smaller } from './int8.ts'
+import { filterCondition } from './literals.ts'
+import { type Window, windowCondition } from './readPage.ts'
+import { BLOCK_LEAVES, type Mark, surroundings } from './sparseIndex.ts'
+
+/** Leaves that one counting statement goes through: about a second, far below the statement timeout. */
+const BLOCKS_PER_COUNT = 4_000
+
+/** Counts in bounded statements, whatever the range. */
+export async function countRange(
+  pool: Pool,
+  id: LogId,
+  from: Offset,
+  to: Offset,
+  filters: EventFilters,
+): Promise<LogRangeCount> {
+  const filter = filterCondition(filters)
+  let count: LogRangeCount = { planned: 0n, total: 0n, minTimestamp: null, maxRecordBytes: 0 }
+  for (let at = from; at < to; ) {
+    const { before, after, head } = await surroundings(pool, id, at, BLOCKS_PER_COUNT)
+    if (to > head.offset) throw notIngested(id, head, to)
+    const end = after.find((mark) => mark.offset >= to) ?? after.at(-1) ?? head
+    const window = windowBetween(id, at, smaller(end.offset, to), before, end)
+    count = sum(count, await countWindow(pool, window, filter))
+    at = window.to
+  }
+  return count
+}
+
+const notIngested = (id: LogId, head: Mark, to: bigint): ServiceError =>
+  new ServiceError(
+    'OFFSET_NOT_INGESTED',
+    `Log ${id} has taken the offsets below ${head.offset}, not yet ${to}`,
+  )
+
+const windowBetween = (id: LogId, from: Offset, to: Offset, before: Mark, after: Mark): Window => ({
+  logId: id,
+  from,
+  to,
+  earliestMs: before.ingestedMs,
+  latestMs: after.ingestedMs,
+  maxLeaves: Number(after.leaves - before.leaves),
+  bytes: after.bytes - before.bytes,
+})
+
+async function countWindow(pool: Pool, window: Window, filter: string | null): Promise<LogRangeCount> {
+  const passes = filter === null ? '' : ` filter (where ${filter})`
+  const { rows } = await pool.query<{
+    planned: string
+    total: string
+    oldest: string | null
+    largest: number | null
+  }>(
+    `select count(*)${passes} as planned, count(*) as total, min(kafka_timestamp)${passes} as oldest,
+            max(coalesce(octet_length(key), 0) + octet_length(headers) + octet_length(value))${passes} as largest
+       from public.events where ${windowCondition(window)}`,
+  )
+  const row = rows[0]
+  return {
+    planned: BigInt(row?.planned ?? 0),
+    total: BigInt(row?.total ?? 0),
+    minTimestamp: row === undefined || row.oldest === null ? null : BigInt(row.oldest),
+    maxRecordBytes: row?.largest ?? 0,
+  }
+}
+
+function sum(a: LogRangeCount, b: LogRangeCount): LogRangeCount {
+  const oldest = [a.minTimestamp, b.minTimestamp].filter((each) => each !== null)
+  return {
+    planned: a.planned + b.planned,
+    total: a.total + b.total,
+    minTimestamp: oldest.length === 0 ? null : oldest.reduce(smaller),
+    maxRecordBytes: Math.max(a.maxRecordBytes, b.maxRecordBytes),
+  }
+}
+
+/**
+ * Leaves of all kinds with a first offset in [from, to) of one window: a gap or an undecodable batch that reaches
+ * over `to` counts.
+ */
+const leavesText = (window: Window): string => {
+  const offsets = (column: string): string =>
+    `log_id = ${window.logId} and ${column} >= ${window.from} and ${column} < ${window.to}`
+  return `select leaf_index, leaf_hash from public.events where ${windowCondition(window)}
+    union all select leaf_index, leaf_hash from public.dead_letters where ${offsets('"offset"')}
+    union all select leaf_index, leaf_hash from public.gaps where ${offsets('from_offset')}`
+}
+
+/** Leaves whose first offset lies below `at`. Throws OFFSET_NOT_INGESTED beyond the head. */
+export async function sizeAt(pool: Pool, id: LogId, at: Offset): Promise<LeafIndex> {
+  const { before, after, head } = await surroundings(pool, id, at, 1)
+  if (at > head.offset) throw notIngested(id, head, at)
+  const end = after[0]
+  if (at <= before.offset || end === undefined) return leafIndex(before.leaves)
+  const { rows } = await pool.query<{ count: string }>(
+    `select count(*) as count from (${leavesText(windowBetween(id, before.offset, at, before, end))}) leaves`,
+  )
+  return leafIndex(before.leaves + BigInt(rows[0]?.count ?? 0))
+}
+
+/**
+ * Root of the first `size` leaves. Throws OFFSET_NOT_INGESTED when the log is smaller, LOG_DAMAGED when nodes or
+ * leaves are missing.
+ */
+export async function rootAt(pool: Pool, id: LogId, size: LeafIndex): Promise<Hash> {
+  const plan = rootPlan(size)
+  const { head } = await surroundings(pool, id, 0n, 1)
+  if (size > head.leaves)
+    throw new ServiceError('OFFSET_NOT_INGESTED', `Log ${id} has ${head.leaves} leaves, not yet ${size}`)
+  const nodes: Hash[][] = []
+  for (const range of plan.nodes) nodes.push(await nodeHashes(pool, id, range))
+  const leaves = await leafHashes(pool, id, plan.leaves)
+  try {
+    return rootFromParts(plan, { nodes, leaves })
+  } catch (error) {
+    throw new ServiceError('LOG_DAMAGED', `Log ${id} lacks nodes or leaves below ${size}`, { cause: error })
+  }
+}
+
+interface HashRow {
+  readonly hash: Buffer
+}
+
+const hashOf = ({ hash }: HashRow): Hash => direct(hash).latin1Slice(0, hash.length) as Hash
+
+async function nodeHashes(
+  pool: Pool,
+  id: LogId,
+  range: { readonly level: number; readonly from: bigint; readonly to: bigint },
+): Promise<Hash[]> {
+  const { rows } = await pool.query<HashRow>(
+    `select hash from public.log_nodes where log_id = $1 and level = $2 and index >= $3 and index < $4 order by index`,
+    [id, range.level, range.from.toString(), range.to.toString()],
+  )
+  return rows.map(hashOf)
+}
+
+/** Leaves [from, to) of one block, `from` at its start. */
+async function leafHashes(pool: Pool, id: LogId, range: { from: bigint; to: bigint }): Promise<Hash[]> {
+  if (range.from === range.to) return []
+  const start = await blockStart(pool, id, range.from / BigInt(BLOCK_LEAVES))
+  const { before, after } = await surroundings(pool, id, start, 1)
+  const end = after[0]
+  if (end === undefined) return []
+  const { rows } = await pool.query<HashRow>(
+    `select leaf_hash as hash from (${leavesText(windowBetween(id, start, end.offset, before, end))}) leaves
+      where leaf_index >= $1 and leaf_index < $2 order by leaf_index`,
+    [range.from.toString(), range.to.toString()],
+  )
+  return rows.map(hashOf)
+}
+
+/** Offset where the block begins: behind the block before it; below any offset for the first. */
+async function blockStart(pool: Pool, id: LogId, block: bigint): Promise<Offset> {
+  if (block === 0n) return offset(0n)
+  const { rows } = await pool.query<{ end_offset: string }>(
+    'select end_offset from public.log_nodes where log_id = $1 and level = 8 and index = $2',
+    [id, (block - 1n).toString()],
+  )
+  const end = rows[0]?.end_offset
+  if (end === undefined)
+    throw new ServiceError('LOG_DAMAGED', `Log ${id} lacks the node before block ${block}`)
+  return offset(BigInt(end))
+}
