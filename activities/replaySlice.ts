@@ -35,6 +35,7 @@ export async function replaySlice(
       } catch (error) {
         if (scope.signal.aborted && seen.last !== null) return seen.last
         if (!worthAnother(error, seen, scope)) throw error
+        deps.observer.transaction('unknown')
         deps.observer.laneRestarted()
         deps.logger.warn('a lane was dropped and is opened again', { ...input, error })
         await sleep(FIRST_BACKOFF_MS * 2 ** seen.failures, undefined, { signal: scope.signal })
@@ -54,10 +55,14 @@ interface Seen {
 
 /** Step 4: whatever went wrong, its outcome is unknown; a new lane finds out. */
 function worthAnother(error: unknown, seen: Seen, scope: ActivityScope): boolean {
-  if (scope.signal.aborted) return false
+  if (scope.signal.aborted || isFenced(error)) return false
   if (error instanceof ServiceError && !isRetryable(error.code)) return false
   return ++seen.failures < MAX_LANE_FAILURES
 }
+
+/** Somebody else took the lane: taking it back would only fence him. If this attempt still counts, it is given again. */
+const isFenced = (error: unknown): boolean =>
+  error instanceof ServiceError && 'fenced' in error && error.fenced === true
 
 interface LaneRun {
   readonly stop: () => boolean

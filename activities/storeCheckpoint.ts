@@ -1,3 +1,4 @@
+import type { CheckpointRequest } from '../src/domain/checkpointRequest.ts'
 import { hashToHex } from '../src/domain/hash.ts'
 import type { Offset } from '../src/domain/model.ts'
 import { offset as toOffset } from '../src/domain/model.ts'
@@ -16,10 +17,10 @@ export async function storeCheckpoint(
   { checkpointId, request, requestedBy }: CheckpointInput,
 ): Promise<CheckpointResult> {
   const { topic, partition } = request
-  const offset = request.offset === undefined ? null : toOffset(BigInt(request.offset))
-  const logs = await logsOf(log, topic, partition)
+  const places = await checkCheckpoint(log, request)
   const positions: CheckpointPosition[] = []
-  for (const state of logs) positions.push(await positionOf(log, state, offset))
+  for (const place of places) positions.push(await positionOf(log, place))
+  const offset = request.offset === undefined ? null : toOffset(BigInt(request.offset))
   const stored = await checkpoints.insertCheckpoint({
     id: checkpointId,
     topic,
@@ -38,21 +39,40 @@ export async function storeCheckpoint(
 
 async function positionOf(
   reader: EventLogReader,
-  { logId, identity, startOffset, position }: LogState,
-  asked: Offset | null,
+  { state, offset }: CheckpointPlace,
 ): Promise<CheckpointPosition> {
-  const { partition } = identity
-  const offset = asked ?? position.nextOffset
-  if (offset > position.nextOffset)
-    throw refuse(
-      'OFFSET_NOT_INGESTED',
-      'offset',
-      `partition ${partition} is ingested up to ${position.nextOffset}`,
-    )
-  if (offset < startOffset)
-    throw refuse('OFFSET_BEFORE_LOG', 'offset', `the log of partition ${partition} begins at ${startOffset}`)
+  const { logId, identity, position } = state
   const size = offset === position.nextOffset ? position.size : await reader.sizeAt(logId, offset)
-  return { logId, partition, offset, size, rootHash: await reader.rootAt(logId, size) }
+  const rootHash = await reader.rootAt(logId, size)
+  return { logId, partition: identity.partition, offset, size, rootHash }
+}
+
+export interface CheckpointPlace {
+  readonly state: LogState
+  readonly offset: Offset
+}
+
+/** Which logs a checkpoint would cover, and below which offsets. Reads only; throws like `storeCheckpoint`. */
+export async function checkCheckpoint(
+  reader: EventLogReader,
+  request: CheckpointRequest,
+): Promise<readonly CheckpointPlace[]> {
+  const logs = await logsOf(reader, request.topic, request.partition)
+  return logs.map((state) => {
+    const { identity, startOffset, position } = state
+    const offset = request.offset === undefined ? position.nextOffset : toOffset(BigInt(request.offset))
+    if (offset > position.nextOffset) {
+      const reached = `partition ${identity.partition} is ingested up to ${position.nextOffset}`
+      throw refuse('OFFSET_NOT_INGESTED', 'offset', reached)
+    }
+    if (offset < startOffset)
+      throw refuse(
+        'OFFSET_BEFORE_LOG',
+        'offset',
+        `the log of partition ${identity.partition} begins at ${startOffset}`,
+      )
+    return { state, offset }
+  })
 }
 
 function present(checkpoint: Checkpoint): CheckpointResult {

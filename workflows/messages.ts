@@ -1,14 +1,11 @@
 /** What can be asked of the workflows while they run. Names are an interface: people use them with `temporal workflow update`. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow'
-import type { ReplayRequest } from '../src/domain/replay.ts'
 import type { ReplayView } from '../src/domain/replayView.ts'
 
 /** Resolves when no slice runs any more, or after some seconds. Rejected with REPLAY_ENDED at the end. */
 export const pause = defineUpdate<ReplayView>('pause')
 export const resume = defineUpdate<ReplayView>('resume')
 export const progress = defineQuery<ReplayView>('progress')
-/** What the replay was started with, in its normal form. */
-export const request = defineQuery<ReplayRequest>('request')
 
 export interface LogReport {
   readonly partition: number

@@ -1,6 +1,6 @@
 import { setCurrentDetails, setHandler } from '@temporalio/workflow'
 import { failure } from './failures.ts'
-import { pause, progress, reportLog, request, resume } from './messages.ts'
+import { pause, progress, reportLog, resume } from './messages.ts'
 import type { ReplayChildren } from './replayChildren.ts'
 import { applyReport, detailsOf, type ReplayState, viewOf } from './replayState.ts'
 
@@ -25,5 +25,4 @@ export function handleMessages(state: ReplayState, children: ReplayChildren): vo
     setCurrentDetails(detailsOf(state))
   })
   setHandler(progress, () => viewOf(state), { description: 'How far the replay has come, log by log' })
-  setHandler(request, () => state.request, { description: 'What the replay was started with' })
 }

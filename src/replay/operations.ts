@@ -1,0 +1,152 @@
+/** Replays and checkpoints as the edges have them done: thin over Temporal's client, the store and the checks. */
+import { randomUUID } from 'node:crypto'
+import { type CheckDependencies, checkReplay } from '../../activities/checkReplay.ts'
+import type { CheckpointResult } from '../../activities/contract.ts'
+import { checkCheckpoint } from '../../activities/storeCheckpoint.ts'
+import type { CheckpointRequest } from '../domain/checkpointRequest.ts'
+import type { ReplayRequest, ReplayStatus } from '../domain/replay.ts'
+import { isReplayId, workflowIdOfReplay } from '../domain/replayId.ts'
+import { normaliseReplayRequest, sameReplayRequest } from '../domain/replayRequest.ts'
+import { hasEnded, progressOf, type ReplayView } from '../domain/replayView.ts'
+import { ServiceError } from '../errors.ts'
+import type { Page, ReplayRecord, ReplayStore } from '../ports.ts'
+import { startCheckpoint } from './checkpointWorkflow.ts'
+import { mergeViews, viewOfRecord } from './replayRecordView.ts'
+import { type Asked, type ReplayWorkflows, replayWorkflows } from './replayWorkflows.ts'
+import type { TemporalClient } from './temporalClient.ts'
+
+export interface ReplayOperationsDependencies extends CheckDependencies {
+  readonly temporal: TemporalClient
+  readonly taskQueue: string
+  readonly replays: ReplayStore
+}
+
+/** All throw ServiceError and are bounded in time. A `check…` changes nothing: it refuses what would fail. */
+export interface ReplayOperations {
+  checkReplay(request: ReplayRequest): Promise<void>
+  /** With an id that is known: the same replay again, or REPLAY_ID_REUSED. Without one it gets a random UUID. */
+  startReplay(request: ReplayRequest, requestedBy: string, replayId?: string): Promise<ReplayView>
+  checkCheckpoint(request: CheckpointRequest): Promise<void>
+  createCheckpoint(request: CheckpointRequest, requestedBy: string): Promise<CheckpointResult>
+  /** Throws REPLAY_NOT_FOUND. */
+  getReplay(replayId: string): Promise<ReplayView>
+  listReplays(query: { cursor?: string; limit: number; status?: ReplayStatus }): Promise<Page<ReplayView>>
+  /** These throw REPLAY_NOT_FOUND, REPLAY_ENDED. A cancelled replay ends some moments later. */
+  cancelReplay(replayId: string): Promise<ReplayView>
+  pauseReplay(replayId: string): Promise<ReplayView>
+  resumeReplay(replayId: string): Promise<ReplayView>
+}
+
+/** Counting a large range takes longer; then the workflow has the last word on the target. */
+const CHECK_MS = 5_000
+/** As long as a random replay id. */
+const ANY_ID = '00000000-0000-0000-0000-000000000000'
+
+export function createReplayOperations(deps: ReplayOperationsDependencies): ReplayOperations {
+  const workflows = replayWorkflows(deps.temporal.client, deps.taskQueue)
+  const getReplay = (replayId: string) => findReplay(deps.replays, workflows, replayId)
+  const control = async (replayId: string, asked: Promise<Asked<unknown>>): Promise<ReplayView> => {
+    const outcome = await asked
+    if (outcome === 'missing') throw await whyMissing(deps.replays, replayId)
+    if (outcome === 'ended') throw new ServiceError('REPLAY_ENDED', `the replay ${replayId} has ended`)
+    return await getReplay(replayId)
+  }
+  return {
+    async checkReplay(request) {
+      const late = new AbortController()
+      const timer = setTimeout(() => late.abort(), CHECK_MS)
+      const limit = new Promise<void>((resolve) => late.signal.addEventListener('abort', () => resolve()))
+      const check = checkReplay(deps, ANY_ID, request, late.signal)
+      try {
+        await Promise.race([check, limit])
+      } finally {
+        check.catch(() => undefined)
+        clearTimeout(timer)
+      }
+    },
+    async startReplay(request, requestedBy, replayId = randomUUID()) {
+      if (!isReplayId(replayId)) throw new ServiceError('BAD_REQUEST', 'replayId: is not a replay id')
+      const known = await deps.replays.getReplay(replayId)
+      if (known !== null) requireSame(replayId, known.plan.request, request)
+      if (known === null || !hasEnded(known.status)) {
+        const outcome = await workflows.start(replayId, request, requestedBy)
+        if (outcome === 'started' && known === null) return planning(replayId, request)
+        const running = known === null ? await workflows.request(replayId) : known.plan.request
+        if (running !== null) requireSame(replayId, running, request)
+      }
+      return await getReplay(replayId)
+    },
+    checkCheckpoint: async (request) => void (await checkCheckpoint(deps.log, request)),
+    createCheckpoint: (request, requestedBy) =>
+      startCheckpoint(deps.temporal.client, deps.taskQueue, request, requestedBy),
+    getReplay,
+    async listReplays(query) {
+      const { items, nextCursor } = await deps.replays.listReplays(query)
+      return { items: items.map(viewOfRecord), nextCursor }
+    },
+    cancelReplay: (replayId) => control(replayId, workflows.cancel(replayId)),
+    pauseReplay: (replayId) => control(replayId, workflows.control(replayId, 'pause')),
+    resumeReplay: (replayId) => control(replayId, workflows.control(replayId, 'resume')),
+  }
+}
+
+function requireSame(replayId: string, stored: ReplayRequest, request: ReplayRequest): void {
+  if (!sameReplayRequest(stored, request))
+    throw new ServiceError('REPLAY_ID_REUSED', `the replay ${replayId} exists with another request`)
+}
+
+async function whyMissing(replays: ReplayStore, replayId: string): Promise<ServiceError> {
+  const known = await replays.getReplay(replayId)
+  return known === null
+    ? new ServiceError('REPLAY_NOT_FOUND', `there is no replay ${replayId}`)
+    : new ServiceError('REPLAY_ENDED', `the replay ${replayId} does not run any more`)
+}
+
+/** What ended, the store knows for good. What runs, its workflow knows best; without Temporal the store has to do. */
+async function findReplay(
+  replays: ReplayStore,
+  workflows: ReplayWorkflows,
+  replayId: string,
+): Promise<ReplayView> {
+  const record = await replays.getReplay(replayId)
+  if (record === null) return await findUnplanned(workflows, replayId)
+  const stored = viewOfRecord(record)
+  if (hasEnded(record.status)) return stored
+  const [live, status] = await Promise.all([
+    workflows.progress(replayId),
+    workflows.describe(replayId).catch(() => null),
+  ])
+  if (status === 'TERMINATED' || status === 'TIMED_OUT') return stopped(record, status)
+  return live === null ? stored : mergeViews(stored, live)
+}
+
+/** Terminated from outside: nothing was fenced or written down, and the same start goes on where it stopped. */
+function stopped(record: ReplayRecord, status: string): ReplayView {
+  const how = status === 'TERMINATED' ? 'terminated' : 'timed out'
+  const detail = `the workflow was ${how}; started again with the same id and request it goes on`
+  return { ...viewOfRecord(record), status: 'failed', error: { code: 'CANCELLED', detail } }
+}
+
+/** Not planned yet, or refused when it was to be planned. */
+async function findUnplanned(workflows: ReplayWorkflows, replayId: string): Promise<ReplayView> {
+  const status = await workflows.describe(replayId)
+  const request = status === null ? null : await workflows.request(replayId)
+  if (request === null) throw new ServiceError('REPLAY_NOT_FOUND', `there is no replay ${replayId}`)
+  const view = planning(replayId, request)
+  if (status === 'RUNNING' || status === 'PAUSED') return (await workflows.progress(replayId)) ?? view
+  if (status === 'FAILED') {
+    const { code, message } = await workflows.failure(replayId)
+    return { ...view, status: 'failed', error: { code, detail: message } }
+  }
+  return {
+    ...view,
+    status: 'cancelled',
+    error: { code: 'CANCELLED', detail: 'it was cancelled before it began' },
+  }
+}
+
+function planning(replayId: string, request: ReplayRequest): ReplayView {
+  const { topic, targetTopic } = normaliseReplayRequest(request)
+  const workflowId = workflowIdOfReplay(replayId)
+  return { replayId, workflowId, status: 'planning', topic, targetTopic, progress: progressOf([]), logs: [] }
+}
