@@ -27,8 +27,8 @@ export async function serve(
     handler,
   )
   server.maxConnections = 1_000
-  // A reader that takes nothing for a minute is gone.
-  server.setTimeout(75_000)
+  // Longer than any answer takes: a connection on which nothing moved for so long is gone.
+  server.setTimeout(180_000)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(new ServiceError('INTERNAL', `cannot listen on ${host}:${port} (${error.code ?? 'unknown'})`)),
