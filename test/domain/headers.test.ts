@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   appendHeaders,
+  createAsciiFields,
   dropHeaders,
   encodeHeaderFields,
   encodeHeaders,
@@ -57,6 +58,25 @@ describe('record headers', () => {
     )
   })
 
+  it('encodes short texts under fixed names in the same way, only faster', () => {
+    const texts = createAsciiFields(['offset', 'häsh'])
+    fc.assert(
+      fc.property(
+        fc.stringMatching(/^[0-9a-f]{0,200}$/),
+        fc.stringMatching(/^[0-9]{0,19}$/),
+        (first, second) => {
+          expect(texts([first, second])).toEqual(
+            encodeHeaderFields([
+              ['offset', Buffer.from(first)],
+              ['häsh', Buffer.from(second)],
+            ]),
+          )
+        },
+      ),
+    )
+    expect(() => texts(['one'])).toThrow(RangeError)
+  })
+
   it('counts beyond one byte', () => {
     const many = Array.from({ length: 63 }, (_, index): NewHeader => [`h${index}`, Buffer.alloc(100)])
     const joined = appendHeaders(encodeHeaders(many), encodeHeaderFields([['last', null]]))
@@ -72,6 +92,9 @@ describe('record headers', () => {
         expect(dropHeaders(wire, names)).toEqual(encodeHeaders(given.filter(([key]) => !names.has(key))))
       }),
     )
+    // A name that is not UTF-8 stays what it is.
+    const odd = Buffer.from([4, 2, 0xff, 1, 2, 0x61, 1])
+    expect(dropHeaders(odd, new Set(['a']))).toEqual(Buffer.from([2, 2, 0xff, 1]))
     const wire = encodeHeaders([['b', null]])
     expect(dropHeaders(wire, new Set(['a']))).toBe(wire)
   })
