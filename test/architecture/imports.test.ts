@@ -35,6 +35,9 @@ function toImport(file: string, specifier: string, typeOnly: boolean): Import {
 }
 
 const imports = sources.flatMap(importsOf)
+/** A file without its comments. */
+const code = (file: string): string =>
+  readFileSync(join(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
 const within = (folder: string) => (entry: Import) => entry.file.startsWith(`${folder}/`)
 const show = (entries: readonly Import[]): string[] =>
   entries.map((entry) => `${entry.file} → ${entry.target}`)
@@ -129,9 +132,7 @@ describe('who may import whom', () => {
 
   it('no default exports, no enums, no any', () => {
     const bad = sources.filter((file) =>
-      /^export default|^\s*(export )?(const )?enum |: any\b|as any\b/m.test(
-        readFileSync(join(root, file), 'utf8'),
-      ),
+      /^export default|^\s*(export )?(const )?enum |: any\b|\bas any\b/m.test(code(file)),
     )
     expect(bad).toEqual([])
   })

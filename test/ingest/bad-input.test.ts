@@ -1,3 +1,4 @@
+import { Pool } from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { PlatformProcess, until } from '../support/platform.ts'
@@ -45,13 +46,16 @@ const bad: readonly (readonly [string, Buffer | null, string])[] = [
 
 let kafka: TestKafka
 let database: TestDatabase
+let sql: Pool
 
 beforeAll(async () => {
   kafka = await TestKafka.connect()
   database = await createTestDatabase()
+  sql = new Pool({ connectionString: database.adminUrl, max: 2 })
 })
 afterAll(async () => {
   await kafka.close()
+  await sql.end()
   await database.drop()
 })
 
@@ -80,14 +84,11 @@ it('each bad record becomes a dead letter with its code and its bytes, and the p
   try {
     const total = records.length
     await until(
-      async () =>
-        (await database.query('select 1 from partition_logs where next_offset = $1', [total])).rowCount,
+      async () => (await sql.query('select 1 from partition_logs where next_offset = $1', [total])).rowCount,
       30_000,
       () => ingest.output,
     )
-    const letters = await database.query(
-      'select key, code, value, detail from dead_letters order by "offset"',
-    )
+    const letters = await sql.query('select key, code, value, detail from dead_letters order by "offset"')
     const seen = new Map(letters.rows.map((row) => [row.key.toString('utf8'), row]))
     for (const [name, value, code] of bad) {
       const letter = seen.get(name)
@@ -96,7 +97,7 @@ it('each bad record becomes a dead letter with its code and its bytes, and the p
       expect(letter?.detail.length, name).toBeGreaterThan(0)
     }
     expect(seen.get('an empty value')?.value).toEqual(Buffer.alloc(0))
-    const events = await database.query('select key from events order by "offset"')
+    const events = await sql.query('select key from events order by "offset"')
     expect(events.rows.map((row) => row.key.toString())).toEqual([
       'first',
       'NUL in data is fine',
@@ -112,16 +113,16 @@ it('each bad record becomes a dead letter with its code and its bytes, and the p
     })
     await until(
       async () =>
-        (await database.query('select 1 from partition_logs where next_offset = $1', [total + 2])).rowCount,
+        (await sql.query('select 1 from partition_logs where next_offset = $1', [total + 2])).rowCount,
       30_000,
       () => ingest.output,
     )
-    const later = await database.query(
+    const later = await sql.query(
       `select key, code from dead_letters where key::text like '%' and "offset" >= $1 order by "offset"`,
       [total],
     )
     expect(later.rows.map((row) => row.code)).toEqual(['DUPLICATE_ID', 'ID_CONFLICT'])
-    const dense = await database.query(
+    const dense = await sql.query(
       `select count(*)::int as n, min(leaf_index)::int as low, max(leaf_index)::int as high from
          (select leaf_index from events union all select leaf_index from dead_letters) as leaves`,
     )

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Pool } from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { hashFromBytes } from '../../src/domain/hash.ts'
 import { appendLeaves, emptyFrontier, encodeFrontier } from '../../src/domain/merkle.ts'
@@ -15,13 +16,16 @@ const perRound = 2_000
 
 let kafka: TestKafka
 let database: TestDatabase
+let sql: Pool
 
 beforeAll(async () => {
   kafka = await TestKafka.connect()
   database = await createTestDatabase()
+  sql = new Pool({ connectionString: database.adminUrl, max: 2 })
 })
 afterAll(async () => {
   await kafka.close()
+  await sql.end()
   await database.drop()
 })
 
@@ -40,7 +44,7 @@ async function produce(topic: string): Promise<void> {
 }
 
 async function stored(): Promise<number> {
-  const rows = await database.query('select coalesce(sum(size), 0)::int as size from partition_logs')
+  const rows = await sql.query('select coalesce(sum(size), 0)::int as size from partition_logs')
   return rows.rows[0]?.size ?? 0
 }
 
@@ -83,12 +87,12 @@ it(`kill -9 at ${rounds} random moments: nothing lost, nothing doubled, one unbr
   expect((await last.stop()).tookMs).toBeLessThan(10_000)
   expect(kills).toBe(rounds)
 
-  const logs = await database.query(
+  const logs = await sql.query(
     'select id, partition, size, next_offset, frontier from partition_logs order by partition',
   )
   expect(logs.rows.length).toBe(partitions)
   for (const log of logs.rows) {
-    const rows = await database.query(
+    const rows = await sql.query(
       `select "offset", leaf_index, value, leaf_hash from events where log_id = $1
        union all select "offset", leaf_index, value, leaf_hash from dead_letters where log_id = $1 order by 1`,
       [log.id],

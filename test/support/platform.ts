@@ -73,16 +73,18 @@ export class PlatformProcess {
   }
 }
 
+type Nothing = null | undefined | false | 0
+
 /** Polls until `probe` gives something; fails with `describe` after the deadline. */
 export async function until<T>(
-  probe: () => Promise<T | null | undefined | false> | T | null | undefined | false,
+  probe: () => Promise<T | Nothing> | T | Nothing,
   timeoutMs: number,
   describe: () => string,
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
     const found = await probe()
-    if (found !== null && found !== undefined && found !== false) return found
+    if (found) return found
     if (performance.now() > deadline) throw new Error(`after ${timeoutMs} ms: ${describe()}`)
     await sleep(50)
   }

@@ -1,0 +1,88 @@
+import type { Probe } from '../api/health.ts'
+import { createDecoder } from '../domain/decode.ts'
+import { createRecordDecoder } from '../ingest/decoder.ts'
+import { startIngest } from '../ingest/ingest.ts'
+import type { IngestObserver } from '../ingest/observer.ts'
+import type { TopicIngestSettings } from '../ingest/topic.ts'
+import { createSourceConsumerFactory } from '../kafka/source-consumer.ts'
+import { createEventLogWriter } from '../store/writer.ts'
+import type { RoleContext, RunningRole } from './context.ts'
+
+/** Kafka answers a fetch after this long even when nothing came. */
+const maxWaitMs = 100
+/** Some 4 MB of rows in one transaction: enough to make COPY cheap, little enough to keep memory and locks short. */
+const maxGroupEvents = 10_000
+const maxGroupBytes = 4 << 20
+
+/** Starts ingest of all topics; the health of each log goes into `status`. */
+export function startIngestRole(context: RoleContext, status: IngestStatus): RunningRole {
+  const { config, log, database, kafka, directory } = context
+  const writer = createEventLogWriter(database, {
+    dedupWindowOffsets: config.ingest.dedupWindowOffsets,
+    onBlockerTerminated: (blocker) => log.warn('ended a session that held the lock of a log', { ...blocker }),
+  })
+  return startIngest(config.kafka.topics, {
+    consumers: createSourceConsumerFactory(kafka, directory),
+    writer,
+    directory,
+    observer: status.observe(context.metrics.ingest),
+    decode: createRecordDecoder(
+      createDecoder({ maxValueBytes: config.ingest.maxValueBytes, fastPath: config.ingest.fastPath }),
+    ),
+    log,
+    settings: settingsOf(context),
+  })
+}
+
+function settingsOf({ config }: RoleContext): TopicIngestSettings {
+  const { batchMode, batchSize, batchMaxWaitMs } = config.ingest
+  return {
+    groupId: config.kafka.groupId,
+    sessionTimeoutMs: config.kafka.sessionTimeoutMs,
+    maxBytesPerPartition: config.kafka.fetchMaxBytes,
+    minBytes: 1,
+    maxWaitMs,
+    lane: {
+      batchMode,
+      batchSize,
+      lingerMs: batchMaxWaitMs,
+      maxGroupEvents,
+      maxGroupBytes,
+      maxQueuedBytes: 2 * config.kafka.fetchMaxBytes,
+      heartbeatMs: Math.min(1_000, Math.floor(config.kafka.sessionTimeoutMs / 5)),
+    },
+  }
+}
+
+/** Which logs are closed or waiting: what readiness says about ingest. */
+export class IngestStatus {
+  readonly #closed = new Map<string, string>()
+  readonly #waiting = new Map<string, string>()
+
+  /** Passes everything on and remembers what is wrong. */
+  observe(next: IngestObserver): IngestObserver {
+    const name = (topic: string, partition: number | null): string =>
+      partition === null ? topic : `${topic}/${partition}`
+    return {
+      ...next,
+      closed: (topic, partition, code, detail) => {
+        this.#closed.set(name(topic, partition), code)
+        next.closed(topic, partition, code, detail)
+      },
+      waiting: (topic, partition, reason) => {
+        if (reason === null) this.#waiting.delete(name(topic, partition))
+        else this.#waiting.set(name(topic, partition), reason.code)
+        next.waiting(topic, partition, reason)
+      },
+    }
+  }
+
+  /** Not ready while a log is closed or waits; other logs go on all the same. At most ten are named. */
+  readonly probe: Probe = {
+    name: 'ingest',
+    check: () => {
+      const troubles = [...this.#closed, ...this.#waiting].slice(0, 10)
+      return Promise.resolve({ ready: troubles.length === 0, info: Object.fromEntries(troubles) })
+    },
+  }
+}
