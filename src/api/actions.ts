@@ -28,6 +28,8 @@ export interface Action<Input, Result> {
   parse(body: unknown, req: Request): ParsedInput<Input>
   /** What it is done to, for the record. */
   target(input: Input): string
+  /** What is recorded beside it. */
+  record(input: Input): unknown
   /** Refuses what would fail; changes nothing. */
   check(input: Input): Promise<void>
   run(input: Input, requestedBy: string): Promise<Result>
@@ -50,7 +52,7 @@ export function handleAction<Input, Result>(
     const input = parsed.value
     context.action.target = action.target(input)
     await within(checkTimeoutMs, () => action.check(input))
-    await recordAccepted(recorder, req, input)
+    await recordAccepted(recorder, req, action.record(input))
     action.answer(await within(runTimeoutMs, () => action.run(input, context.actor)), res)
   }
 }

@@ -25,7 +25,8 @@ export interface CheckpointView {
  */
 export interface Operations {
   checkReplay(request: ReplayRequest): Promise<void>
-  startReplay(request: ReplayRequest, requestedBy: string): Promise<ReplayView>
+  /** With an id that is known: the same replay again, or REPLAY_ID_REUSED when it was another request. */
+  startReplay(request: ReplayRequest, requestedBy: string, replayId: string): Promise<ReplayView>
   checkCheckpoint(request: CheckpointRequest): Promise<void>
   createCheckpoint(request: CheckpointRequest, requestedBy: string): Promise<CheckpointView>
   /** Throws REPLAY_NOT_FOUND. */

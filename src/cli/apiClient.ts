@@ -1,6 +1,9 @@
 import type { FieldProblem } from '../errors.ts'
 import { badInput, CliFailure } from './failure.ts'
 
+/** Code of a failure after which an action may have been done or not. */
+export const OUTCOME_UNKNOWN = 'OUTCOME_UNKNOWN'
+
 /** Longest that an answer is waited for: reads, and actions, which the API checks, records and does. */
 const readTimeoutMs = 20_000
 const actionTimeoutMs = 90_000
@@ -9,7 +12,7 @@ const maxAnswerBytes = 64 * 1024 * 1024
 export interface ApiClient {
   /** The JSON of the answer. Throws CliFailure; code `UNREACHABLE` when there was no answer from the API. */
   get(path: string): Promise<unknown>
-  post(path: string, body: unknown): Promise<unknown>
+  post(path: string, body: unknown, headers?: Readonly<Record<string, string>>): Promise<unknown>
 }
 
 export interface ApiClientOptions {
@@ -22,8 +25,8 @@ export interface ApiClientOptions {
 export function createApiClient(options: ApiClientOptions): ApiClient {
   return {
     get: (path) => request(options, { method: 'GET' }, path, readTimeoutMs),
-    post: (path, body) => {
-      const headers = { 'Content-Type': 'application/json' }
+    post: (path, body, own) => {
+      const headers = { ...own, 'Content-Type': 'application/json' }
       return request(options, { method: 'POST', body: JSON.stringify(body), headers }, path, actionTimeoutMs)
     },
   }
@@ -59,7 +62,7 @@ async function request(
     status = response.status
     text = await readText(response)
   } catch (error) {
-    if (signal.aborted) throw new CliFailure(1, 'INTERRUPTED', interrupted(init.method))
+    if (signal.aborted) throw interrupted(init.method)
     throw unreachable(apiUrl, error, init.method, timeoutMs)
   }
   const answer = parseJson(text)
@@ -78,19 +81,30 @@ async function readText(response: Response): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-function interrupted(method: string): string {
-  if (method === 'GET') return 'interrupted'
-  return 'interrupted before the API answered: whether it was begun, "pnpm replay list" shows'
+/** Before any connection was made, nothing can have begun. */
+const neverSent: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'bad port',
+])
+
+function interrupted(method: string): CliFailure {
+  if (method === 'GET') return new CliFailure(1, 'INTERRUPTED', 'interrupted')
+  const line = 'interrupted before the API answered: whether it was begun is not known'
+  return new CliFailure(1, OUTCOME_UNKNOWN, line)
 }
 
 function unreachable(apiUrl: string, error: unknown, method: string, timeoutMs: number): CliFailure {
   const timedOut = error instanceof Error && error.name === 'TimeoutError'
   const why = timedOut ? `no answer within ${timeoutMs / 1_000} s` : reasonOf(error)
-  const advice =
-    method === 'POST' && timedOut
-      ? 'whether it was begun, "pnpm replay list" shows'
-      : 'start it (pnpm dev, or pnpm start) or set API_URL'
-  return new CliFailure(1, 'UNREACHABLE', `The API at ${apiUrl} does not answer (${why}): ${advice}`)
+  const line = `The API at ${apiUrl} does not answer (${why})`
+  if (method === 'POST' && !neverSent.has(why))
+    return new CliFailure(1, OUTCOME_UNKNOWN, `${line}: whether it was begun is not known`)
+  return new CliFailure(1, 'UNREACHABLE', `${line}: start it (pnpm dev, or pnpm start) or set API_URL`)
 }
 
 /** undici says "fetch failed" and keeps the reason in its cause; a name with two addresses gives one for each. */

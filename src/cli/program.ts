@@ -1,9 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
 import type { CheckpointView } from '../api/operations.ts'
 import type { ReplayRequest } from '../domain/replay.ts'
 import type { ReplayView } from '../domain/replayView.ts'
 import { parseWith, uuidText } from '../domain/requestFields.ts'
-import type { ApiClient } from './apiClient.ts'
+import { type ApiClient, OUTCOME_UNKNOWN } from './apiClient.ts'
 import {
   type CheckpointFlags,
   checkpointRequestOf,
@@ -11,7 +12,7 @@ import {
   replayIdOf,
   replayRequestOf,
 } from './arguments.ts'
-import { badInput } from './failure.ts'
+import { badInput, CliFailure } from './failure.ts'
 import { type FollowContext, follow } from './follow.ts'
 import { formatCheckpoint, formatProgress } from './format.ts'
 
@@ -70,7 +71,7 @@ function addReplayCommands(add: Add, context: ProgramContext): void {
 }
 
 async function startReplay(request: ReplayRequest, detach: boolean, context: ProgramContext): Promise<void> {
-  const replay = (await context.api.post('/replay', request)) as ReplayView
+  const replay = await askForReplay(request, context.api)
   const { terminal } = context
   terminal.line(`replay ${replay.replayId} started: ${replay.topic} to ${replay.targetTopic}`)
   if (detach) {
@@ -79,6 +80,18 @@ async function startReplay(request: ReplayRequest, detach: boolean, context: Pro
     return
   }
   context.exit(await follow(replay.replayId, context))
+}
+
+/** The id is chosen here, so that a replay whose start was not answered can be found all the same. */
+async function askForReplay(request: ReplayRequest, api: ApiClient): Promise<ReplayView> {
+  const replayId = randomUUID()
+  try {
+    return (await api.post('/replay', request, { 'X-Replay-Id': replayId })) as ReplayView
+  } catch (error) {
+    if (!(error instanceof CliFailure) || error.code !== OUTCOME_UNKNOWN) throw error
+    const line = `${error.message}, see: pnpm replay follow ${replayId}`
+    throw new CliFailure(error.exitCode, error.code, line)
+  }
 }
 
 function addCheckpointCommands(add: Add, context: ProgramContext): void {

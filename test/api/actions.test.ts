@@ -36,9 +36,28 @@ describe('an action', () => {
         target: 'events',
         outcome: 'accepted',
         requestId: 'req-1',
-        detail: { topic: 'events', fromOffset: '7' },
+        detail: { replayId: expect.stringMatching(/^[0-9a-f-]{36}$/), topic: 'events', fromOffset: '7' },
       },
     ])
+  })
+
+  test('to start a replay may name it, so that it can be asked for again', async () => {
+    const ids: string[] = []
+    const { url, recorded } = await start({
+      operations: {
+        startReplay: async (_request, _by, replayId) => {
+          ids.push(replayId)
+          return replayView(replayId)
+        },
+      },
+    })
+    const named = await postJson(`${url}/replay`, { topic: 'events' }, { 'X-Replay-Id': 'monday:1' })
+    expect(named.headers.get('location')).toBe('/replay/monday%3A1')
+    const odd = await postJson(`${url}/replay`, { topic: 'events' }, { 'X-Replay-Id': 'a/b' })
+    expect(odd.status).toBe(400)
+    expect(await odd.json()).toMatchObject({ errors: [{ path: 'X-Replay-Id' }] })
+    expect(ids).toEqual(['monday:1'])
+    expect(recorded[0]?.detail).toEqual({ replayId: 'monday:1', topic: 'events' })
   })
 
   test('that the check refuses is recorded with the code, and not done', async () => {

@@ -256,7 +256,7 @@ describe('the record of actions', () => {
         target: topic,
         outcome: 'accepted',
         request_id: 'r1',
-        detail: { topic },
+        detail: { replayId: expect.any(String), topic },
       },
       expect.objectContaining({ action: 'replay.start', outcome: 'BAD_REQUEST', request_id: 'r2' }),
       expect.objectContaining({ action: 'replay.cancel', target: 'r-1', outcome: 'accepted' }),

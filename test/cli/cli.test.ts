@@ -234,6 +234,17 @@ describe('a failure ends with 1', () => {
   })
 })
 
+test('a start that nobody answered can be found: the CLI chose the id', async () => {
+  const silent = createServer((req) => req.socket.destroy()).listen(0, '127.0.0.1')
+  await new Promise((resolve) => silent.once('listening', resolve))
+  const { port } = silent.address() as AddressInfo
+  const env = { API_URL: `http://127.0.0.1:${port}` }
+  const { code, stderr } = await runCli(['from-offset', '--from-offset', '0', '--topic', 'events'], env)
+  silent.close()
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/whether it was begun is not known, see: pnpm replay follow [0-9a-f-]{36}\n$/)
+})
+
 describe('--json', () => {
   test('puts one object on stdout and progress on stderr', async () => {
     const env = await api({ operations: { getReplay: stepping('running', 'completed') } })

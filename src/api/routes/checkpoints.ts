@@ -55,6 +55,7 @@ function createAction(operations: ApiDependencies['operations']): Action<Checkpo
       return parseCheckpointRequest(body)
     },
     target: ({ topic, partition }) => (partition === undefined ? topic : `${topic}/${partition}`),
+    record: (request) => request,
     check: (request) => operations.checkCheckpoint(request),
     run: (request, requestedBy) => operations.createCheckpoint(request, requestedBy),
     answer: (checkpoint, res) => {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Express } from 'express'
 import { z } from 'zod'
 import { type ReplayRequest, type ReplayStatus, replayStatuses } from '../../domain/replay.ts'
@@ -12,9 +13,8 @@ import { cursorField, limitField, readPathPart, readQuery, refuseQuery } from '.
 import { otherMethods, routed } from '../respond.ts'
 import { type ApiDependencies, methodNotAllowed, readTimeoutMs } from '../routing.ts'
 
-const replayId = z.string().refine(isReplayId, {
-  error: 'a replay id has 1 to 200 letters, digits, ".", "-", "_" and ":"',
-})
+const replayIdRule = 'a replay id has 1 to 200 letters, digits, ".", "-", "_" and ":"'
+const replayId = z.string().refine(isReplayId, { error: replayIdRule })
 
 interface ReplaysQuery {
   readonly limit: number
@@ -69,16 +69,31 @@ export function addReplayRoutes(app: Express, { operations, queries }: ApiDepend
   }
 }
 
-function startAction(operations: ApiDependencies['operations']): Action<ReplayRequest, ReplayView> {
+interface StartInput {
+  readonly replayId: string
+  readonly request: ReplayRequest
+}
+
+/**
+ * `X-Replay-Id` names the replay, so that a caller who got no answer can ask again: the same id with the same request
+ * is the same replay. Without it the replay gets a random id.
+ */
+function startAction(operations: ApiDependencies['operations']): Action<StartInput, ReplayView> {
   return {
     name: 'replay.start',
     parse: (body, req) => {
       refuseQuery(req)
-      return parseReplayRequest(body)
+      const replayId = req.headers['x-replay-id'] ?? randomUUID()
+      const parsed = parseReplayRequest(body)
+      const problems = parsed.ok ? [] : [...parsed.problems]
+      if (typeof replayId !== 'string' || !isReplayId(replayId))
+        return { ok: false, problems: [...problems, { path: 'X-Replay-Id', message: replayIdRule }] }
+      return parsed.ok ? { ok: true, value: { replayId, request: parsed.value } } : { ok: false, problems }
     },
-    target: (request) => request.topic,
-    check: (request) => operations.checkReplay(request),
-    run: (request, requestedBy) => operations.startReplay(request, requestedBy),
+    target: ({ request }) => request.topic,
+    record: ({ replayId, request }) => ({ replayId, ...request }),
+    check: ({ request }) => operations.checkReplay(request),
+    run: ({ replayId, request }, requestedBy) => operations.startReplay(request, requestedBy, replayId),
     answer: (replay, res) => {
       res
         .status(202)
@@ -103,6 +118,7 @@ function controlAction(
       return parsed.ok ? { ok: true, value: id } : parsed
     },
     target: (id) => id,
+    record: () => null,
     check: async (id) => {
       const { status } = await operations.getReplay(id)
       if (hasEnded(status)) throw new ServiceError('REPLAY_ENDED', `The replay ${id} is ${status}`)
