@@ -1,0 +1,130 @@
+/** Workflows on the real Temporal server, with activities of the test's own. */
+import { randomUUID } from 'node:crypto'
+import { Context } from '@temporalio/activity'
+import { Client, Connection } from '@temporalio/client'
+import { ApplicationFailure } from '@temporalio/common'
+import { NativeConnection, Worker } from '@temporalio/worker'
+import type { Activities, LogInput, PlannedLog, SliceResult } from '../../activities/contract.ts'
+import { createLogger } from '../../src/logger.ts'
+import { installRuntime } from '../../src/replay/runtime.ts'
+import { registerSearchAttributes } from '../../src/replay/searchAttributes.ts'
+import { loadWorkflowBundle } from '../../src/replay/workflowBundle.ts'
+import { testServers } from '../support/servers.ts'
+
+export const quiet = createLogger({ level: 'error' })
+
+export interface Harness {
+  readonly client: Client
+  readonly native: NativeConnection
+  readonly taskQueue: string
+  /** A workflow id of type `replay` whose activities are these. */
+  play(activities: Activities): string
+  close(): Promise<void>
+}
+
+/** One worker for all tests of a file; each replay has activities of its own. */
+export async function openHarness(address = testServers().temporalAddress): Promise<Harness> {
+  installRuntime(quiet)
+  const connection = await Connection.connect({ address })
+  const native = await NativeConnection.connect({ address })
+  await registerSearchAttributes(native, 'default')
+  const taskQueue = `test-${randomUUID()}`
+  const plays = new Map<string, Activities>()
+  const current = (): Activities => {
+    const [, id = ''] = Context.current().info.workflowExecution?.workflowId.split('/') ?? []
+    const activities = plays.get(id)
+    if (activities === undefined) throw ApplicationFailure.nonRetryable(`no activities for ${id}`)
+    return activities
+  }
+  const activities: Activities = {
+    planReplay: (input) => current().planReplay(input),
+    replaySlice: (input) => current().replaySlice(input),
+    touchCursor: (input) => current().touchCursor(input),
+    fenceReplay: (input) => current().fenceReplay(input),
+    finishReplay: (input) => current().finishReplay(input),
+    recordStatus: (input) => current().recordStatus(input),
+    storeCheckpoint: (input) => current().storeCheckpoint(input),
+  }
+  const worker = await Worker.create({
+    connection: native,
+    taskQueue,
+    workflowBundle: await loadWorkflowBundle(quiet),
+    activities,
+    maxHeartbeatThrottleInterval: 100,
+  })
+  const run = worker.run()
+  return {
+    client: new Client({ connection }),
+    native,
+    taskQueue,
+    play(own) {
+      const id = randomUUID()
+      plays.set(id, own)
+      return `replay/${id}`
+    },
+    async close() {
+      worker.shutdown()
+      await run
+      await native.close()
+      await connection.close()
+    },
+  }
+}
+
+/** Activities over numbers: a slice "replays" `step` offsets at a time. */
+export function arithmeticActivities(options: {
+  readonly logs: number
+  readonly perLog: number
+  readonly slice: (log: PlannedLog, from: bigint) => Promise<bigint>
+}) {
+  const cursors = new Map<number, bigint>()
+  const calls: string[] = []
+  const plannedLogs = Array.from(
+    { length: options.logs },
+    (_, index): PlannedLog => ({
+      logId: index + 1,
+      partition: index,
+      from: '0',
+      to: String(options.perLog),
+      planned: String(options.perLog),
+    }),
+  )
+  const logOf = ({ logId }: LogInput): PlannedLog => {
+    const log = plannedLogs[logId - 1]
+    if (log === undefined) throw new Error(`no log ${logId}`)
+    return log
+  }
+  const activities: Activities = {
+    async planReplay() {
+      calls.push('plan')
+      return { planId: randomUUID(), targetTopic: 'target', concurrency: 4, logs: plannedLogs, ended: null }
+    },
+    async replaySlice(input): Promise<SliceResult> {
+      const log = logOf(input)
+      const cursor = await options.slice(log, cursors.get(log.partition) ?? 0n)
+      cursors.set(log.partition, cursor)
+      return { cursor: String(cursor), events: String(cursor), done: cursor >= BigInt(log.to) }
+    },
+    async touchCursor() {
+      calls.push('touch')
+    },
+    async fenceReplay() {
+      calls.push('fence')
+      const logs = plannedLogs.map(({ partition }) => {
+        const cursor = String(cursors.get(partition) ?? 0n)
+        return { partition, cursor, events: cursor, rootHash: '0'.repeat(64) }
+      })
+      return { targetUnchanged: true, logs }
+    },
+    async finishReplay({ status }) {
+      calls.push(`finish ${status}`)
+    },
+    async recordStatus({ status }) {
+      calls.push(status)
+    },
+    async storeCheckpoint() {
+      throw new Error('not part of this test')
+    },
+  }
+  return { activities, calls, cursors }
+}
