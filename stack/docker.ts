@@ -10,7 +10,7 @@ const downLimitMs = 30_000
 const published: Readonly<
   Record<ServerName, readonly { inside: number; variable: string; usual: number }[]>
 > = {
-  kafka: [{ inside: 9092, variable: 'KAFKA_PORT', usual: 9092 }],
+  kafka: [{ inside: 19092, variable: 'KAFKA_PORT', usual: 9092 }],
   postgres: [{ inside: 5432, variable: 'POSTGRES_PORT', usual: 5432 }],
   temporal: [
     { inside: 7233, variable: 'TEMPORAL_PORT', usual: 7233 },

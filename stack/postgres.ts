@@ -6,6 +6,7 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -101,20 +102,31 @@ export function postgresAddresses(site: Site, port: number): { admin: string; ap
   }
 }
 
+/** The folder that holds the data: within the stack directory, or under the temporary one where root runs us. */
+export function postgresFolder(directory: string): string {
+  if (process.getuid?.() !== 0) return join(directory, 'postgres')
+  return join(tmpdir(), `streaming-ingest-${directoryKey(directory)}`)
+}
+
 function openHome(site: Site): Home {
   const installed = installedBinaries()
-  if (process.getuid?.() !== 0) {
-    const data = join(site.directory, 'postgres', `data-${installed.major}`)
-    return { binaries: installed.folder, data, user: undefined }
-  }
-  const home = join(tmpdir(), `streaming-ingest-${directoryKey(site.directory)}`)
-  mkdirSync(home, { recursive: true })
-  const found = lstatSync(home)
-  if (!found.isDirectory() || found.uid !== 0) throw new Error(`${home} belongs to somebody else: remove it`)
-  chmodSync(home, 0o755)
-  const binaries = join(home, `postgres-${installed.version}`)
-  copyBinaries(installed.folder, binaries)
-  return { binaries, data: join(home, `data-${installed.major}`), user: nobody() }
+  const folder = postgresFolder(site.directory)
+  const data = join(folder, `data-${installed.major}`)
+  if (process.getuid?.() !== 0) return { binaries: installed.folder, data, user: undefined }
+  ownFolder(folder)
+  const binaries = join(tmpdir(), `streaming-ingest-postgres-${installed.version}`)
+  if (existsSync(binaries)) ownFolder(binaries)
+  else copyBinaries(installed.folder, binaries)
+  return { binaries, data, user: nobody() }
+}
+
+/** Under the temporary directory anybody can be first with a name: what we run and keep there must be ours. */
+function ownFolder(folder: string): void {
+  mkdirSync(folder, { recursive: true })
+  const found = lstatSync(folder)
+  if (!found.isDirectory() || found.uid !== 0)
+    throw new Error(`${folder} belongs to somebody else: remove it`)
+  chmodSync(folder, 0o755)
 }
 
 function installedBinaries(): { folder: string; version: string; major: string } {
@@ -134,13 +146,13 @@ function installedBinaries(): { folder: string; version: string; major: string }
 }
 
 function copyBinaries(from: string, to: string): void {
-  if (existsSync(to)) return
-  const unfinished = `${to}.new`
-  rmSync(unfinished, { recursive: true, force: true })
-  // Modes come along; the folders above are opened by hand because the umask may hide them.
+  const unfinished = mkdtempSync(`${to}.`)
+  // Modes come along; the folders are opened by hand because the umask may have closed them.
   cpSync(from, unfinished, { recursive: true, verbatimSymlinks: true })
   for (const folder of ['', 'bin', 'lib', 'share']) chmodSync(join(unfinished, folder), 0o755)
-  renameSync(unfinished, to)
+  // Another checkout may have been faster.
+  if (existsSync(to)) rmSync(unfinished, { recursive: true })
+  else renameSync(unfinished, to)
 }
 
 function nobody(): Unprivileged {

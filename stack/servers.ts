@@ -28,6 +28,8 @@ export interface StackOptions {
   readonly onProgress?: Progress
   /** A stack of its own, with its own data and ports; `.stack` in the project when left out. */
   readonly directory?: string
+  /** Never use a Docker engine: whoever kills a server by its process id needs this. */
+  readonly nativeOnly?: boolean
   /** Environment that may name servers; the process's own when left out. */
   readonly environment?: Readonly<Record<string, string | undefined>>
 }
@@ -117,7 +119,7 @@ async function bringUp(
       }
       let docker: Promise<boolean> | undefined
       const hasDocker = (): Promise<boolean> => {
-        docker ??= dockerAnswers()
+        docker ??= options.nativeOnly === true ? Promise.resolve(false) : dockerAnswers()
         return docker
       }
       const wanted = options.only ?? serverNames
