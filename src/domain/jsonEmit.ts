@@ -44,6 +44,11 @@ export function emitBytes(bytes: Uint8Array): void {
   for (let index = 0; index < bytes.length; index++) output[length++] = bytes[index] as number
 }
 
+/** Writes a text of ASCII characters. */
+export function emitAscii(text: string): void {
+  for (let index = 0; index < text.length; index++) output[length++] = text.charCodeAt(index)
+}
+
 /** Copies the span `[from, to)` of the input. */
 export function emitSpan(input: Buffer, from: number, to: number): void {
   if (to - from > MAX_LOOP_COPY) {

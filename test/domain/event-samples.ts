@@ -80,16 +80,30 @@ const id = fc.oneof(
   },
 )
 
+const transformation = fc.record(
+  { operation: mostly(usualText), timestamp: mostly(number), userId: mostly(usualText), more: usualText },
+  { requiredKeys: ['operation', 'timestamp'] },
+)
 const provenance = fc.record(
   {
-    hash: mostly(fc.constantFrom('0'.repeat(64), `sha256:${'a'.repeat(64)}`, 'abc')),
-    signature: mostly(text),
-    policyTags: mostly(fc.array(fc.constantFrom('PII', 'SENSITIVE', 'B', 'a'), { maxLength: 4 })),
-    classification: mostly(fc.constantFrom('UNCLASSIFIED', 'SECRET', 'TOP_SECRET', 'CONFIDENTIAL', 'secret')),
-    source: mostly(text),
+    hash: rarely(
+      fc.constantFrom(
+        '0'.repeat(64),
+        `sha256:${'a'.repeat(64)}`,
+        'abc',
+        'g'.repeat(64),
+        'SHA256:'.padEnd(71, 'a'),
+      ),
+    ),
+    signature: mostly(usualText),
+    policyTags: mostly(fc.array(fc.oneof(fc.constantFrom('PII', 'B', 'a'), usualText), { maxLength: 4 })),
+    classification: mostly(
+      fc.constantFrom('UNCLASSIFIED', 'SECRET', 'TOP_SECRET', 'CONFIDENTIAL', 'CONFIDENTIAL', 'secret'),
+    ),
+    source: mostly(usualText),
     ingestionTime: mostly(number),
-    transformations: mostly(fc.array(fc.record({ operation: text, timestamp: number }), { maxLength: 2 })),
-    more: anyValue,
+    transformations: mostly(fc.array(transformation, { maxLength: 2 })),
+    more: usualText,
   },
   { requiredKeys: [] },
 )
@@ -112,7 +126,7 @@ const members = {
       { requiredKeys: ['version'] },
     ),
   ),
-  provenance: rarely(provenance),
+  provenance: fc.oneof(fc.constant(undefined), provenance),
   more: rarely(anyValue),
 }
 

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createDecoder, MAX_JSON_DEPTH } from '../../src/domain/decode.ts'
 import { decodeFast } from '../../src/domain/fastPath.ts'
+import { hashToHex } from '../../src/domain/hash.ts'
 import { eventTexts, eventWith, plainEvent } from './event-samples.ts'
 
 const MAX_VALUE_BYTES = 1_000_000
@@ -18,6 +19,15 @@ function expectSameVerdict(value: Buffer): boolean {
   const slow = throughSchema(bytes, BEFORE.length, end)
   if (fast !== null) expect(fast).toEqual(slow)
   return fast !== null
+}
+
+const fullProvenance = {
+  signature: 's',
+  policyTags: ['b', 'a', 'b'],
+  classification: 'SECRET',
+  source: 'origin',
+  ingestionTime: 1.5,
+  transformations: [{ operation: 'mask', timestamp: 5, userId: 'u' }],
 }
 
 const isSure = (value: string | Buffer): boolean => {
@@ -72,12 +82,35 @@ describe('fast path', () => {
   })
 
   it('has the verdict of the schema on every byte of an event set to every value', () => {
-    const value = eventWith({ data: { n: -1.5e3, s: 'a\\n"é😀', l: [true, false, null, {}, []] } })
+    const value = eventWith({
+      data: { n: -1.5e3, s: 'a\\n"é😀', l: [true, false, null, {}, []] },
+      provenance: fullProvenance,
+    })
     for (let at = 0; at < value.length; at++) {
       for (let byte = 0; byte < 256; byte++) {
         const mutated = Buffer.from(value)
         mutated[at] = byte
         expectSameVerdict(mutated)
+      }
+    }
+  })
+
+  it('checks the hash of a producer as the schema does', () => {
+    const given = { policyTags: ['z', 'a'], classification: 'TOP_SECRET' }
+    const unhashed = eventWith({ provenance: given })
+    const decoded = throughSchema(unhashed, 0, unhashed.length)
+    if (decoded.kind !== 'event') throw new Error(decoded.detail)
+    const hex = hashToHex(decoded.contentHash)
+    for (const hash of [hex, hex.toUpperCase(), `sha256:${hex}`]) {
+      const value = eventWith({ provenance: { ...given, hash } })
+      expect(isSure(value)).toBe(true)
+      expectSameVerdict(value)
+      for (let at = value.indexOf(hash); value[at] !== 0x22; at++) {
+        for (const byte of [0x30, 0x61, 0x46, 0x67]) {
+          const mutated = Buffer.from(value)
+          mutated[at] = byte
+          expectSameVerdict(mutated)
+        }
       }
     }
   })
@@ -130,6 +163,7 @@ describe('fast path', () => {
       }),
     ],
     ['unknown members', eventWith({ extra: [{}] })],
+    ['provenance', eventWith({ provenance: fullProvenance })],
     ['text beyond ASCII', eventWith({ data: { name: 'Jürgen 名 😀' } })],
     ['plain escapes', eventWith({ data: { text: 'a "quoted"\n\\ line' } })],
     ['floats as Python writes them', eventWith({}).toString().replace('12.5', '[1.0, 1e-05, 12.50]')],
@@ -138,7 +172,9 @@ describe('fast path', () => {
   })
 
   it.each([
-    ['provenance', eventWith({ provenance: {} })],
+    ["a hash that is not the content's", eventWith({ provenance: { hash: '0'.repeat(64) } })],
+    ['101 policy tags', eventWith({ provenance: { policyTags: Array(101).fill('a') } })],
+    ['provenance that is null', eventWith({ provenance: null })],
     ['members named twice', JSON.stringify(plainEvent).replace('{', '{"type":"other",')],
     ['names beyond ASCII', eventWith({ data: { ü: 1 } })],
     ['escaped names', JSON.stringify(plainEvent).replace('"type"', '"typ\\u0065"')],
