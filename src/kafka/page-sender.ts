@@ -7,6 +7,7 @@ import { type ProduceAnswer, produceRequest } from './produce-request.ts'
 import { RecordBatchEncoder } from './record-batch-encoder.ts'
 import { nextSequence } from './record-batch-layout.ts'
 import type { ProducerIdentity } from './transaction-calls.ts'
+import { untilSettled } from './until-settled.ts'
 
 /** Larger batches gain nothing and cost memory. */
 const largestBatchBytes = 4 * 1024 * 1024
@@ -15,6 +16,12 @@ const produceTimeoutMs = 30_000
 const tooLarge = new Set([10, 18])
 /** INVALID_TIMESTAMP and INVALID_RECORD: the broker names the records. */
 const invalid = new Set([32, 87])
+
+/**
+ * Leadership moved, or the leader is not ready yet. Sending the batch again is safe: the first copy was answered, so none is
+ * on its way, and should it have been written, its sequence numbers make the second one a duplicate.
+ */
+const leaderSettles = [3, 5, 6]
 
 /** Produces pages for one producer id, batch by batch, and keeps its sequence numbers. */
 export class PageSender {
@@ -40,16 +47,14 @@ export class PageSender {
    * large is halved until the record that is at fault stands alone; a refused batch leaves no trace on the broker, so its
    * sequence numbers are free again. Throws TARGET_REJECTED naming the source offset, else KafkaFault.
    */
-  async send(partition: number, page: ProducePage): Promise<void> {
+  async send(partition: number, page: ProducePage, signal: AbortSignal): Promise<void> {
     const total = page.selected === null ? page.records.count : page.selected.length
-    const limits = {
-      maxBytes: Math.min(this.#options.maxMessageBytes, largestBatchBytes),
-      maxCount: total,
-    }
+    const maxBytes = Math.min(this.#options.maxMessageBytes, largestBatchBytes)
+    const limits = { maxBytes, maxCount: total }
     for (let position = 0; position < total; ) {
       const firstSequence = this.#sequences.get(partition) ?? 0
       const batch = this.#encoder.encode(page, position, limits, { ...this.#owner, firstSequence })
-      const answer = await this.#produce(partition, batch.bytes)
+      const answer = await untilSettled(leaderSettles, signal, () => this.#produce(partition, batch.bytes))
       if (answer.errorCode === 0) {
         position += batch.count
         this.#sequences.set(partition, nextSequence(firstSequence, batch.count))
@@ -65,7 +70,12 @@ export class PageSender {
     const { transactionalId, targetTopic: topic } = this.#options
     const leader = await this.#leader(partition)
     const request = produceRequest({ transactionalId, topic, partition, batch, timeoutMs: produceTimeoutMs })
-    return sendRequest(leader, request)
+    const answer = await sendRequest(leader, request)
+    if (leaderSettles.includes(answer.errorCode)) {
+      this.#leaders.delete(partition)
+      throw codeFault(answer.errorCode)
+    }
+    return answer
   }
 
   async #leader(partition: number): Promise<KafkaBroker> {

@@ -66,7 +66,7 @@ class Directory implements KafkaTopicDirectory {
       await this.#create(link, topic, partitions, config)
       for (let waitMs = 10; !signal.aborted; waitMs = Math.min(2 * waitMs, 200)) {
         const description = await this.#describe(link, topic)
-        if (description?.partitions.every(({ leader }) => leader >= 0) === true) return description
+        if (description !== null && (await this.#isReady(link, description))) return description
         await pause(waitMs, signal)
       }
       throw new KafkaFault('no leaders yet', { connection: true })
@@ -132,6 +132,23 @@ class Directory implements KafkaTopicDirectory {
       await controller.createTopics({ topics: [request], timeout: requestTimeoutMs })
     } catch (error) {
       if (faultFrom(error).kafkaCode !== topicExists) throw error
+    }
+  }
+
+  /** Brokers tell of a leader some moments before it serves the partition. */
+  async #isReady(link: BrokerLink, { topic, partitions }: TopicDescription): Promise<boolean> {
+    if (partitions.length === 0 || partitions.some(({ leader }) => leader < 0)) return false
+    try {
+      await Promise.all(
+        partitions.map(async ({ partition }) =>
+          listOffset(await this.#leader(link, topic, partition), topic, partition, latest),
+        ),
+      )
+      return true
+    } catch (error) {
+      const fault = faultFrom(error)
+      if (fault.connection || !fault.passing) throw fault
+      return false
     }
   }
 

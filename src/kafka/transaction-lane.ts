@@ -109,7 +109,7 @@ class Lane implements TransactionLane {
   send(partition: number, page: ProducePage): Promise<void> {
     return this.#call('the records cannot be produced', ['in transaction'], async (signal) => {
       await this.#calls.addPartition(partition, signal)
-      await this.#sender?.send(partition, page)
+      await this.#sender?.send(partition, page, signal)
     })
   }
 
