@@ -1,0 +1,308 @@
+-- What the migrations make, as the catalog shows it: here a change shows as a diff. Written by
+-- `vitest run test/store/schema.test.ts --update`; not run by anything.
+
+-- tables
+table checkpoint_positions
+  checkpoint_id uuid not null
+  log_id integer not null
+  partition integer not null
+  "offset" bigint not null
+  size bigint not null
+  root_hash bytea not null
+table checkpoints
+  id uuid not null
+  sequence bigint not null generated always as identity
+  topic text not null
+  partition integer
+  "offset" bigint
+  created_at timestamp with time zone not null default clock_timestamp()
+  created_by text not null
+table dead_letters
+  log_id integer not null
+  "offset" bigint not null
+  last_offset bigint not null
+  leaf_index bigint not null
+  code text not null
+  detail text not null
+  key bytea
+  value bytea
+  headers bytea not null
+  kafka_timestamp bigint not null
+  leaf_hash bytea not null
+  ingested_at timestamp with time zone not null
+table events partition by RANGE (ingested_at)
+  "offset" bigint not null
+  leaf_index bigint not null
+  event_time bigint not null
+  kafka_timestamp bigint not null
+  ingested_at timestamp with time zone not null
+  log_id integer not null
+  id uuid not null
+  type text not null
+  source text not null
+  tenant_id text
+  classification text not null
+  policy_tags text[] not null
+  key bytea
+  value bytea not null
+  headers bytea not null
+  content_hash bytea not null
+  leaf_hash bytea not null
+table gaps
+  log_id integer not null
+  from_offset bigint not null
+  to_offset bigint not null
+  leaf_index bigint not null
+  leaf_hash bytea not null
+  ingested_at timestamp with time zone not null
+table log_nodes
+  log_id integer not null
+  level smallint not null
+  index bigint not null
+  hash bytea not null
+  end_offset bigint not null
+  bytes bigint not null
+  ingested_at timestamp with time zone not null
+table operator_actions
+  id bigint not null generated always as identity
+  actor text not null
+  action text not null
+  target text not null
+  outcome text not null
+  request_id text not null
+  detail json
+  created_at timestamp with time zone not null default clock_timestamp()
+table partition_logs with (fillfactor=50)
+  id integer not null generated always as identity
+  topic text not null
+  partition integer not null
+  topic_id uuid not null
+  incarnation integer not null
+  leader_epoch integer not null
+  start_offset bigint not null
+  next_offset bigint not null
+  size bigint not null
+  bytes bigint not null
+  frontier bytea not null
+  last_ingested_at timestamp with time zone
+  created_at timestamp with time zone not null
+table replay_logs
+  plan_id uuid not null
+  log_id integer not null
+  partition integer not null
+  from_offset bigint not null
+  to_offset bigint not null
+  planned bigint not null
+  target_partition integer not null
+  started boolean not null default false
+  cursor bigint not null
+  events bigint not null default 0
+  root_hash bytea
+  updated_at timestamp with time zone not null default clock_timestamp()
+table replays
+  plan_id uuid not null
+  sequence bigint not null generated always as identity
+  replay_id text not null
+  plan_hash text not null
+  request json not null
+  topic text not null
+  target_topic text not null
+  target_topic_id uuid not null
+  filters json not null
+  checkpoint_id uuid
+  created_at timestamp with time zone not null default clock_timestamp()
+  created_by text not null
+  status text not null
+  receipt json
+  error_code text
+  error_detail text
+  updated_at timestamp with time zone not null default clock_timestamp()
+
+-- constraints
+checkpoint_positions checkpoint_positions_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id)
+checkpoint_positions checkpoint_positions_log_id_partition_logs_id_fk FOREIGN KEY (log_id) REFERENCES partition_logs(id)
+checkpoint_positions checkpoint_positions_pkey PRIMARY KEY (checkpoint_id, log_id)
+checkpoint_positions checkpoint_positions_root_hash CHECK ((octet_length(root_hash) = 32))
+checkpoints checkpoints_pkey PRIMARY KEY (id)
+checkpoints checkpoints_sequence_key UNIQUE (sequence)
+dead_letters dead_letters_leaf_hash CHECK ((octet_length(leaf_hash) = 32))
+dead_letters dead_letters_offsets CHECK ((last_offset >= "offset"))
+dead_letters dead_letters_pkey PRIMARY KEY (log_id, "offset")
+gaps gaps_leaf_hash CHECK ((octet_length(leaf_hash) = 32))
+gaps gaps_offsets CHECK ((to_offset > from_offset))
+gaps gaps_pkey PRIMARY KEY (log_id, from_offset)
+log_nodes log_nodes_hash CHECK ((octet_length(hash) = 32))
+log_nodes log_nodes_level CHECK (((level > 0) AND (((level)::integer % 8) = 0)))
+log_nodes log_nodes_pkey PRIMARY KEY (log_id, level, index)
+operator_actions operator_actions_pkey PRIMARY KEY (id)
+partition_logs partition_logs_frontier CHECK ((octet_length(frontier) = (32 * bit_count((size)::bit(64)))))
+partition_logs partition_logs_incarnation_key UNIQUE (topic, partition, incarnation)
+partition_logs partition_logs_partition CHECK (((partition >= 0) AND (incarnation >= 1)))
+partition_logs partition_logs_pkey PRIMARY KEY (id)
+partition_logs partition_logs_size CHECK (((size >= 0) AND (size <= (next_offset - start_offset))))
+partition_logs partition_logs_start CHECK (((start_offset >= 0) AND (next_offset >= start_offset)))
+partition_logs partition_logs_topic_id_key UNIQUE (topic, partition, topic_id)
+replay_logs replay_logs_log_id_partition_logs_id_fk FOREIGN KEY (log_id) REFERENCES partition_logs(id)
+replay_logs replay_logs_pkey PRIMARY KEY (plan_id, log_id)
+replay_logs replay_logs_plan_id_replays_plan_id_fk FOREIGN KEY (plan_id) REFERENCES replays(plan_id)
+replays replays_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id)
+replays replays_pkey PRIMARY KEY (plan_id)
+replays replays_replay_id_key UNIQUE (replay_id)
+replays replays_sequence_key UNIQUE (sequence)
+replays replays_status CHECK ((status = ANY (ARRAY['planning'::text, 'running'::text, 'paused'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
+
+-- indexes
+CREATE UNIQUE INDEX checkpoint_positions_pkey ON public.checkpoint_positions USING btree (checkpoint_id, log_id)
+CREATE UNIQUE INDEX checkpoints_pkey ON public.checkpoints USING btree (id)
+CREATE UNIQUE INDEX checkpoints_sequence_key ON public.checkpoints USING btree (sequence)
+CREATE UNIQUE INDEX dead_letters_pkey ON public.dead_letters USING btree (log_id, "offset")
+CREATE UNIQUE INDEX gaps_pkey ON public.gaps USING btree (log_id, from_offset)
+CREATE INDEX log_nodes_end_offset ON public.log_nodes USING btree (log_id, end_offset) WHERE (level = 8)
+CREATE UNIQUE INDEX log_nodes_pkey ON public.log_nodes USING btree (log_id, level, index)
+CREATE INDEX operator_actions_created_at ON public.operator_actions USING btree (created_at)
+CREATE UNIQUE INDEX operator_actions_pkey ON public.operator_actions USING btree (id)
+CREATE UNIQUE INDEX partition_logs_incarnation_key ON public.partition_logs USING btree (topic, partition, incarnation)
+CREATE UNIQUE INDEX partition_logs_pkey ON public.partition_logs USING btree (id)
+CREATE UNIQUE INDEX partition_logs_topic_id_key ON public.partition_logs USING btree (topic, partition, topic_id)
+CREATE UNIQUE INDEX replay_logs_pkey ON public.replay_logs USING btree (plan_id, log_id)
+CREATE UNIQUE INDEX replays_pkey ON public.replays USING btree (plan_id)
+CREATE UNIQUE INDEX replays_replay_id_key ON public.replays USING btree (replay_id)
+CREATE UNIQUE INDEX replays_sequence_key ON public.replays USING btree (sequence)
+
+-- triggers (A: always)
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.checkpoint_positions FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.checkpoints FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.dead_letters FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.events FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.gaps FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.log_nodes FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.operator_actions FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER grow_log BEFORE UPDATE ON public.partition_logs FOR EACH ROW EXECUTE FUNCTION grow_log()
+A CREATE TRIGGER open_log BEFORE INSERT ON public.partition_logs FOR EACH ROW EXECUTE FUNCTION open_log()
+A CREATE TRIGGER reject_change BEFORE DELETE OR TRUNCATE ON public.partition_logs FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+
+-- functions
+CREATE OR REPLACE FUNCTION public.create_events_partition(day date)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+  name text := 'events_' || to_char(day, 'YYYYMMDD');
+BEGIN
+  IF EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass('public.' || name)
+                AND inhparent = 'public.events'::regclass) THEN
+    RETURN false;
+  END IF;
+  PERFORM pg_advisory_xact_lock(1937010286, 1);
+  IF EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass('public.' || name)
+                AND inhparent = 'public.events'::regclass) THEN
+    RETURN false;
+  END IF;
+  EXECUTE format('CREATE TABLE public.%I (LIKE public.events)', name);
+  EXECUTE format('CREATE UNIQUE INDEX %I ON public.%I (log_id, "offset")', name || '_log_offset', name);
+  EXECUTE format('CREATE INDEX %I ON public.%I (id)', name || '_id', name);
+  EXECUTE format('CREATE TRIGGER reject_change BEFORE UPDATE OR DELETE OR TRUNCATE ON public.%I '
+                 'FOR EACH STATEMENT EXECUTE FUNCTION public.reject_change()', name);
+  -- Its own, not cloned from the parent: DETACH drops clones.
+  EXECUTE format('CREATE TRIGGER reject_row_change BEFORE UPDATE OR DELETE ON public.%I '
+                 'FOR EACH ROW EXECUTE FUNCTION public.reject_change()', name);
+  EXECUTE format('ALTER TABLE public.%I ENABLE ALWAYS TRIGGER reject_change, '
+                 'ENABLE ALWAYS TRIGGER reject_row_change', name);
+  EXECUTE format('ALTER TABLE public.events ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)', name,
+                 to_char(day, 'YYYY-MM-DD') || ' 00:00:00+00', to_char(day + 1, 'YYYY-MM-DD') || ' 00:00:00+00');
+  RETURN true;
+END
+$function$
+CREATE OR REPLACE FUNCTION public.ensure_partition(day date)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+  IF day IS NULL OR abs(day - (clock_timestamp() AT TIME ZONE 'UTC')::date) > 2 THEN
+    RAISE EXCEPTION 'day % lies more than two days from today', day USING ERRCODE = 'object_not_in_prerequisite_state';
+  END IF;
+  RETURN public.create_events_partition(day);
+END
+$function$
+CREATE OR REPLACE FUNCTION public.grow_log()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+  IF (NEW.id, NEW.topic, NEW.partition, NEW.topic_id, NEW.incarnation, NEW.start_offset, NEW.created_at)
+     IS DISTINCT FROM
+     (OLD.id, OLD.topic, OLD.partition, OLD.topic_id, OLD.incarnation, OLD.start_offset, OLD.created_at) THEN
+    RAISE EXCEPTION 'the identity of log % never changes', OLD.id USING ERRCODE = 'object_not_in_prerequisite_state';
+  END IF;
+  IF NEW.next_offset < OLD.next_offset OR NEW.size < OLD.size OR NEW.bytes < OLD.bytes
+     OR NEW.leader_epoch < OLD.leader_epoch
+     OR NEW.last_ingested_at < OLD.last_ingested_at
+     OR (NEW.last_ingested_at IS NULL AND OLD.last_ingested_at IS NOT NULL)
+     OR (NEW.size = OLD.size AND NEW.frontier IS DISTINCT FROM OLD.frontier)
+     OR (NEW.size > OLD.size AND NEW.next_offset = OLD.next_offset) THEN
+    RAISE EXCEPTION 'log % only grows', OLD.id USING ERRCODE = 'object_not_in_prerequisite_state';
+  END IF;
+  RETURN NEW;
+END
+$function$
+CREATE OR REPLACE FUNCTION public.open_log()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+  NEW.next_offset := NEW.start_offset;
+  NEW.size := 0;
+  NEW.bytes := 0;
+  NEW.frontier := '';
+  NEW.last_ingested_at := NULL;
+  NEW.created_at := date_trunc('milliseconds', clock_timestamp());
+  NEW.incarnation := 1 + coalesce((
+    SELECT max(l.incarnation) FROM public.partition_logs l
+     WHERE l.topic = NEW.topic AND l.partition = NEW.partition), 0);
+  RETURN NEW;
+END
+$function$
+CREATE OR REPLACE FUNCTION public.reject_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+  RAISE EXCEPTION '% on %.% is refused: the table is append-only', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME
+    USING ERRCODE = 'object_not_in_prerequisite_state';
+END
+$function$
+
+-- rights of streaming_ingest_app
+EXECUTE on ensure_partition(date)
+INSERT (leader_epoch, partition, start_offset, topic, topic_id) on partition_logs
+INSERT on public.checkpoint_positions
+INSERT on public.checkpoints
+INSERT on public.dead_letters
+INSERT on public.events
+INSERT on public.gaps
+INSERT on public.log_nodes
+INSERT on public.operator_actions
+INSERT on public.replay_logs
+INSERT on public.replays
+SELECT on drizzle.__drizzle_migrations
+SELECT on public.checkpoint_positions
+SELECT on public.checkpoints
+SELECT on public.dead_letters
+SELECT on public.events
+SELECT on public.gaps
+SELECT on public.log_nodes
+SELECT on public.operator_actions
+SELECT on public.partition_logs
+SELECT on public.replay_logs
+SELECT on public.replays
+UPDATE (bytes, frontier, last_ingested_at, leader_epoch, next_offset, size) on partition_logs
+UPDATE (cursor, events, root_hash, started, updated_at) on replay_logs
+UPDATE (error_code, error_detail, receipt, status, updated_at) on replays
+USAGE on schema drizzle
+USAGE on schema public
