@@ -1,5 +1,5 @@
 import type { FieldProblem } from '../errors.ts'
-import { badInput, CliFailure } from './failure.ts'
+import { badInput, CliFailure, exitCodeOf } from './failure.ts'
 
 /** Code of a failure after which an action may have been done or not. */
 export const OUTCOME_UNKNOWN = 'OUTCOME_UNKNOWN'
@@ -124,14 +124,6 @@ function parseJson(text: string): Record<string, unknown> | null {
   }
 }
 
-/** What found damage is a failure to look into, although HTTP counts it among the caller's errors. */
-const failures: ReadonlySet<string> = new Set([
-  'CHECKPOINT_MISMATCH',
-  'LOG_DAMAGED',
-  'CURSOR_LOST',
-  'TARGET_RECREATED',
-])
-
 function refused(apiUrl: string, status: number, problem: Record<string, unknown> | null): CliFailure {
   const code = problem?.['code']
   const detail = problem?.['detail']
@@ -142,8 +134,8 @@ function refused(apiUrl: string, status: number, problem: Record<string, unknown
       `What answers at ${apiUrl} is not this API (HTTP ${status}): set API_URL`,
     )
   const fields = fieldsOf(problem?.['errors'])
-  if (fields.length > 0) return badInput(fields)
-  const exitCode = status >= 500 || failures.has(code) ? 1 : 2
+  if (fields.length > 0 && status < 500) return badInput(fields, code)
+  const exitCode = status >= 500 ? 1 : exitCodeOf(code)
   const requestId = status >= 500 ? ` (request ${String(problem?.['requestId'])})` : ''
   return new CliFailure(exitCode, code, `${code}: ${detail}${requestId}`)
 }

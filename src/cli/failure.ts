@@ -31,13 +31,24 @@ const flags: Readonly<Record<string, string>> = {
   id: 'the id',
 }
 
+/** What finds damage is a failure to look into, although HTTP counts it among the caller's errors. */
+const damage: ReadonlySet<string> = new Set([
+  'CHECKPOINT_MISMATCH',
+  'LOG_DAMAGED',
+  'CURSOR_LOST',
+  'TARGET_RECREATED',
+])
+
+/** The caller's own error, except where something is broken. */
+export const exitCodeOf = (code: string): 1 | 2 => (damage.has(code) ? 1 : 2)
+
 /** Bad input, named by flag: `--to-offset: must be greater than …`. */
-export function badInput(fields: readonly FieldProblem[]): CliFailure {
+export function badInput(fields: readonly FieldProblem[], code = 'BAD_REQUEST'): CliFailure {
   const line = fields
     .map(({ path, message }) => {
       const field = path.replace(/\.\d+$/, '')
       return path === '' ? message : `${flags[field] ?? path}: ${message}`
     })
     .join('; ')
-  return new CliFailure(2, 'BAD_REQUEST', line, fields)
+  return new CliFailure(exitCodeOf(code), code, line, fields)
 }

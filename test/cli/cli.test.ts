@@ -179,6 +179,25 @@ describe('bad input ends with 2 and one line that names the flag', () => {
   })
 })
 
+test.each([
+  ['OFFSET_NOT_INGESTED', 2],
+  ['CHECKPOINT_MISMATCH', 1],
+] as const)('a refusal with %s names the flag, keeps its code and ends with %d', async (code, exitCode) => {
+  const env = await api({
+    operations: {
+      checkReplay: async () => {
+        const fields = [{ path: 'checkpointId', message: 'does not fit' }]
+        throw new ServiceError(code, 'checkpointId: does not fit', { fields })
+      },
+    },
+  })
+  const flags = ['from-checkpoint', '--checkpoint-id', checkpointId, '--topic', 'events', '--json']
+  const run = await runCli(flags, env)
+  expect(run.code).toBe(exitCode)
+  expect(run.stderr).toBe('--checkpoint-id: does not fit\n')
+  expect(JSON.parse(run.stdout)).toMatchObject({ error: { code } })
+})
+
 describe('help', () => {
   test.each([['--help'], ['from-offset --help']])('%s ends with 0', async (line) => {
     const { code, stdout } = await runCli(line.split(' '))
