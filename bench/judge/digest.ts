@@ -73,3 +73,9 @@ function digest(bytes: Buffer): bigint {
   scratch.write(hash('sha256', bytes, 'binary'), 0, 8, 'latin1')
   return scratch.readBigInt64BE(0)
 }
+
+/** The last header of this name as a decimal number; −1 where there is none. */
+export function numberHeader(headers: Headers, name: string): number {
+  const value = headers.findLast((header) => header[0] === name)?.[1]?.toString() ?? ''
+  return /^\d{1,15}$/.test(value) ? Number(value) : -1
+}

@@ -1,0 +1,115 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { typescriptArguments } from '../../stack/migrate.ts'
+import { projectRoot } from '../../stack/paths.ts'
+import { freePorts } from '../../stack/ports.ts'
+import { logTail } from '../../stack/process.ts'
+
+export type Role = 'ingest' | 'worker' | 'api'
+
+const readyLimitMs = 60_000
+const graceMs = 10_000
+
+export interface RoleOptions {
+  readonly role: Role
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly logFile: string
+}
+
+/** One role of the platform as a process of its own, as in production: environment in, HTTP out. */
+export class RoleProcess {
+  readonly role: Role
+  readonly url: string
+  readonly #child: ChildProcess
+  readonly #logFile: string
+
+  private constructor(role: Role, url: string, child: ChildProcess, logFile: string) {
+    this.role = role
+    this.url = url
+    this.#child = child
+    this.#logFile = logFile
+  }
+
+  /** In a process group of its own: Ctrl-C in the terminal must not end it before whoever uses it. */
+  static async start({ role, env, logFile }: RoleOptions): Promise<RoleProcess> {
+    const [port = 0] = await freePorts(1)
+    const portVariable = role === 'api' ? 'PORT' : 'METRICS_PORT'
+    mkdirSync(dirname(logFile), { recursive: true })
+    const log = openSync(logFile, 'a')
+    try {
+      const child = spawn(process.execPath, typescriptArguments('src/main.ts', [role]), {
+        cwd: projectRoot,
+        env: { ...env, HOST: '127.0.0.1', [portVariable]: String(port) },
+        stdio: ['ignore', log, log],
+        detached: true,
+      })
+      await once(child, 'spawn')
+      return new RoleProcess(role, `http://127.0.0.1:${port}`, child, logFile)
+    } finally {
+      closeSync(log)
+    }
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
+  /** Throws with the end of its log when the process has ended by itself. */
+  check(): void {
+    if (this.isRunning) return
+    const how = this.#child.signalCode ?? `exit code ${this.#child.exitCode}`
+    throw new Error(`the role ${this.role} ended (${how}):\n${logTail(this.#logFile)}`)
+  }
+
+  /** Resolves when `GET /health/ready` says so. */
+  async ready(signal: AbortSignal): Promise<void> {
+    const deadline = performance.now() + readyLimitMs
+    for (;;) {
+      this.check()
+      if (await answersReady(this.url)) return
+      if (performance.now() > deadline)
+        throw new Error(`the role ${this.role} did not get ready:\n${logTail(this.#logFile)}`)
+      await sleep(100, undefined, { signal })
+    }
+  }
+
+  /** kill -9; resolves when the process is gone. */
+  async kill(): Promise<void> {
+    if (!this.isRunning) return
+    const gone = once(this.#child, 'exit')
+    this.#child.kill('SIGKILL')
+    await gone
+  }
+
+  /** SIGTERM, and SIGKILL for what does not end in time. */
+  async stop(): Promise<void> {
+    if (!this.isRunning) return
+    const gone = once(this.#child, 'exit')
+    this.#child.kill('SIGTERM')
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), graceMs)
+    await gone
+    clearTimeout(timer)
+  }
+
+  /** Leaves it running after this process. */
+  leave(): void {
+    this.#child.unref()
+  }
+}
+
+async function answersReady(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(2_000) })
+    await response.arrayBuffer()
+    return response.ok
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,68 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import kafkajs, { type Admin } from 'kafkajs'
+import type { Client } from 'pg'
+import type { Sample } from './rate.ts'
+
+/** Source records that the log has taken, dead letters included. */
+export async function countLogged(client: Client): Promise<number> {
+  const { rows } = await client.query<{ size: string }>(
+    'select coalesce(sum(size), 0) as size from partition_logs',
+  )
+  return Number(rows[0]?.size ?? 0)
+}
+
+/**
+ * Offsets that a topic holds: records, and one marker per transaction and partition. 0 for a topic that does not
+ * exist yet.
+ */
+export async function countOffsets(admin: Admin, topic: string): Promise<number> {
+  const known = await admin.listTopics()
+  if (!known.includes(topic)) return 0
+  try {
+    const partitions = await admin.fetchTopicOffsets(topic)
+    return partitions.reduce((sum, { high }) => sum + Number(high), 0)
+  } catch (error) {
+    if (error instanceof kafkajs.KafkaJSProtocolError && stillBeingMade.has(error.type)) return 0
+    throw error
+  }
+}
+
+/** What a broker says of a topic that was created a moment ago. */
+const stillBeingMade: ReadonlySet<string> = new Set([
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'LEADER_NOT_AVAILABLE',
+  'NOT_LEADER_FOR_PARTITION',
+])
+
+export interface Watch {
+  /** How often to look. */
+  readonly everyMs: number
+  /** Without growth for this long: fail. */
+  readonly patienceMs: number
+  /** What is waited for, for the error. */
+  readonly what: string
+  readonly signal: AbortSignal
+  /** Called with each sample. */
+  onSample(sample: Sample): void
+  /** Throws when going on waiting is pointless. */
+  check(): void
+}
+
+/** Looks until the count has reached `goal`; returns the last sample. */
+export async function watchUntil(
+  count: () => Promise<number>,
+  goal: number,
+  { everyMs, patienceMs, what, signal, onSample, check }: Watch,
+): Promise<Sample> {
+  let last: Sample = { atMs: performance.now(), count: -1 }
+  for (;;) {
+    const sample = { count: await count(), atMs: performance.now() }
+    onSample(sample)
+    if (sample.count >= goal) return sample
+    check()
+    if (sample.count > last.count) last = sample
+    else if (sample.atMs - last.atMs > patienceMs)
+      throw new Error(`${what}: stuck at ${last.count} of ${goal} for ${patienceMs / 1000} s`)
+    await sleep(everyMs, undefined, { signal })
+  }
+}
