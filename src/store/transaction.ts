@@ -27,6 +27,9 @@ export async function inTransaction<T>(
   work: (tx: Transaction, client: PoolClient) => Promise<T>,
 ): Promise<T> {
   const client = await pool.connect()
+  const lost = Promise.withResolvers<never>()
+  lost.promise.catch(() => undefined) // nobody may be waiting any more
+  client.once('error', lost.reject)
   const watchdog = setTimeout(() => {
     client.connection.stream.destroy(new Error('Connection terminated: the transaction took too long'))
   }, timeoutMs)
@@ -36,7 +39,8 @@ export async function inTransaction<T>(
     const result = await drizzle(client).transaction(
       async (tx) => {
         try {
-          return await work(tx, client)
+          // The work may be waiting for something else than the database.
+          return await Promise.race([work(tx, client), lost.promise])
         } catch (error) {
           // ROLLBACK on a broken connection fails too, and would hide why.
           first = error
@@ -54,6 +58,7 @@ export async function inTransaction<T>(
     throw cause
   } finally {
     clearTimeout(watchdog)
+    client.off('error', lost.reject)
     client.release(!clean)
   }
 }
