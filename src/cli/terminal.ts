@@ -35,7 +35,8 @@ export function createTerminal(
     json,
     color: color && stdout.isTTY === true,
     live: stdout.isTTY === true && !json,
-    columns: () => stdout.columns ?? 80,
+    // A terminal that does not know its width says 0.
+    columns: () => stdout.columns || 80,
     line: (text) => {
       settle()
       const stream = json ? stderr : stdout
