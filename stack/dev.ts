@@ -7,6 +7,7 @@ import { defaultStackDirectory, projectRoot } from './paths.ts'
 import { startReloadable } from './platform.ts'
 import { freePorts } from './ports.ts'
 import { startStack } from './servers.ts'
+import { createTopics } from './topics.ts'
 
 const say = (message: string): boolean => process.stderr.write(`${message}\n`)
 const watched = ['src', 'workflows', 'activities', 'drizzle']
@@ -26,6 +27,7 @@ async function main(): Promise<void> {
     say('migrating the schema …')
     await migrate(stack.env)
     writeEnvironment(defaultStackDirectory, stack.env)
+    if (stack.own.includes('kafka')) await createTopics(stack.env.KAFKA_BROKERS, topicsToRead(), say)
     await runPlatform(stack.env, port, asked.promise)
   } finally {
     say('stopping …')
@@ -71,6 +73,14 @@ async function choosePort(): Promise<number> {
   if (named !== '') return Number(named)
   const [port = 0] = await freePorts(1, [8080])
   return port
+}
+
+function topicsToRead(): string[] {
+  const named = process.env['KAFKA_TOPICS'] || 'events'
+  return named
+    .split(',')
+    .map((topic) => topic.trim())
+    .filter((topic) => topic !== '')
 }
 
 function addressTable(env: StackEnvironment, port: number): string {

