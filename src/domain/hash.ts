@@ -28,9 +28,6 @@ export function hashFromBytes(bytes: Uint8Array): Hash {
   return Buffer.from(bytes.buffer, bytes.byteOffset, HASH_BYTES).toString('latin1') as Hash
 }
 
-/** Standard base64 of the 32 bytes, 44 characters, as in signed notes. */
-export const hashToBase64 = (hash: Hash): string => Buffer.from(hash, 'latin1').toString('base64')
-
 /** Writes the 32 bytes at `position`; returns the position behind them. */
 export function writeHash(hash: Hash, buffer: Buffer, position: number): number {
   buffer.write(hash, position, HASH_BYTES, 'latin1')

@@ -18,8 +18,6 @@ export interface HeaderFields {
   readonly bytes: Buffer
 }
 
-export const noHeaderFields: HeaderFields = { count: 0, bytes: Buffer.alloc(0) }
-
 /** Header bytes that do not follow Kafka's encoding. */
 export class MalformedHeadersError extends Error {
   constructor(message: string) {
