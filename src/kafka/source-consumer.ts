@@ -23,7 +23,7 @@ const largestFetchBytes = 64 * 1024 * 1024
 /** New partitions of the topic are seen within this time. */
 const metadataMaxAgeMs = 30_000
 const firstBackoffMs = 100
-const longestBackoffMs = 5_000
+const longestBackoffMs = 2_000
 
 /**
  * Consumers of source topics: one kafkajs consumer per topic, so that a topic that goes away stops nobody else, all in one

@@ -61,6 +61,18 @@ export function useBroker() {
       await directory.create(topic, partitions, config)
       return topic
     },
+    /** Waits until the broker no longer tells of the topic. */
+    async gone(topic: string): Promise<void> {
+      while ((await directory.describe(topic)) !== null);
+    },
+    /** Plain records `0`, `1`, … with values of their number, uncompressed unless a codec is named. */
+    async produce(topic: string, partition: number, count: number, compression = 0): Promise<void> {
+      const producer = kafka.producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner })
+      await producer.connect()
+      const messages = Array.from({ length: count }, (_, i) => ({ partition, key: `k${i}`, value: `v${i}` }))
+      await producer.send({ topic, messages, compression })
+      await producer.disconnect()
+    },
     async deleteTopic(topic: string): Promise<void> {
       const admin = kafka.admin()
       await admin.connect()
