@@ -6,8 +6,14 @@ import { performance } from 'node:perf_hooks'
 import { Client } from 'pg'
 import { offset } from '../src/domain/model.ts'
 import type { AppendRequest, LogState, PreparedAppend } from '../src/ports.ts'
+import { ChunkPool } from '../src/store/chunks.ts'
+import { CopyIn } from '../src/store/copyIn.ts'
+import { stampRows } from '../src/store/copyRows.ts'
 import { createDatabase } from '../src/store/database.ts'
+import { COPY_EVENTS, INGESTED_AT_IN_EVENT } from '../src/store/eventRows.ts'
+import { timestampHalves } from '../src/store/int8.ts'
 import { migrate } from '../src/store/migrate.ts'
+import { type EncodedAppend, encodeAppend } from '../src/store/prepared.ts'
 import { createStore, type Store } from '../src/store/store.ts'
 import { accepted, eventEntries, randomIdentity, requestFor } from '../test/store/entries.ts'
 
@@ -69,22 +75,26 @@ async function appendAll(store: Store, requests: readonly AppendRequest[], topic
   }
 }
 
-async function plainCopy(url: string): Promise<Measured> {
+/** The same rows, already encoded, into a table with the same indexes: two connections, COPY and nothing else. */
+async function plainCopy(url: string, prepared: readonly EncodedAppend[]): Promise<Measured> {
   const clients = [new Client({ connectionString: url }), new Client({ connectionString: url })]
   await Promise.all(clients.map((client) => client.connect()))
-  const events = perLog * LOGS
   try {
-    const [first] = clients
-    await first?.query('create table copied (like events_template)')
-    await first?.query('create unique index on copied (log_id, "offset")')
-    await first?.query('create index on copied (id)')
-    return await measured(events, async () => {
+    await clients[0]?.query(
+      'create table copied (like events); create unique index on copied (log_id, "offset")',
+    )
+    await clients[0]?.query('create index on copied (id)')
+    const { high, low } = timestampHalves(Date.now())
+    return await measured(perLog * LOGS, async () => {
       await Promise.all(
-        clients.map((client, part) =>
-          client.query(
-            `insert into copied select * from events_template where log_id % 2 = ${part} order by log_id, "offset"`,
-          ),
-        ),
+        clients.map(async (client, part) => {
+          for (const [i, { events: rows }] of prepared.entries()) {
+            if (i % clients.length !== part) continue
+            stampRows(rows.seal(), INGESTED_AT_IN_EVENT, high, low)
+            await client.query(new CopyIn(COPY_EVENTS.replace('events', 'copied'), [{ rows, omit: [] }]))
+              .finished
+          }
+        }),
       )
     })
   } finally {
@@ -110,10 +120,15 @@ async function main(): Promise<void> {
     const requests = logs.map(requestsOf)
     const events = perLog * LOGS
 
+    const chunks = new ChunkPool()
+    const encoded: EncodedAppend[] = []
     const encoding = await measured(events, async () => {
-      for (const list of requests) for (const request of list) await store.writer.prepare(request)
+      for (const request of requests.flat()) encoded.push(await encodeAppend(request, chunks))
     })
     console.log(`prepare  ${line(encoding)}`)
+    await admin.query('checkpoint')
+    console.log(`copy     ${line(await plainCopy(url.href, encoded))}`)
+    await admin.query('checkpoint')
     const appended = await measured(events, async () => {
       await Promise.all(requests.map((list, i) => appendAll(store, list, logs[i]?.identity.topicId ?? '')))
     })
@@ -145,5 +160,4 @@ async function main(): Promise<void> {
 const line = ({ eventsPerSecond, nodeMicros }: Measured): string =>
   `${Math.round(eventsPerSecond).toLocaleString('en')} events/s, ${nodeMicros.toFixed(2)} µs of Node per event`
 
-void plainCopy
 await main()

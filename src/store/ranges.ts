@@ -13,7 +13,11 @@ import { BLOCK_LEAVES, type Mark, surroundings } from './sparseIndex.ts'
 /** Leaves that one counting statement goes through: about a second, far below the statement timeout. */
 const BLOCKS_PER_COUNT = 4_000
 
-/** Counts in bounded statements, whatever the range. */
+/**
+ * Counts in bounded statements, whatever the range. Throws OFFSET_NOT_INGESTED beyond the head, and LOG_DAMAGED when the
+ * blocks around the range hold fewer rows than leaves (a partition that was detached or lost): a plan made from such a
+ * count would leave events out without a word.
+ */
 export async function countRange(
   pool: Pool,
   id: LogId,
@@ -27,9 +31,15 @@ export async function countRange(
     const { before, after, head } = await surroundings(pool, id, at, BLOCKS_PER_COUNT)
     if (to > head.offset) throw notIngested(id, head, to)
     const end = after.find((mark) => mark.offset >= to) ?? after.at(-1) ?? head
-    const window = windowBetween(id, at, smaller(end.offset, to), before, end)
-    count = sum(count, await countWindow(pool, window, filter))
-    at = window.to
+    const blocks = windowBetween(id, before.offset, end.offset, before, end)
+    const part = await countWindow(pool, blocks, { from: at, to: smaller(end.offset, to) }, filter)
+    if (part.leaves !== end.leaves - before.leaves)
+      throw new ServiceError(
+        'LOG_DAMAGED',
+        `Log ${id} has ${part.leaves} rows between the offsets ${before.offset} and ${end.offset}, not ${end.leaves - before.leaves}`,
+      )
+    count = sum(count, part)
+    at = smaller(end.offset, to)
   }
   return count
 }
@@ -50,17 +60,30 @@ const windowBetween = (id: LogId, from: Offset, to: Offset, before: Mark, after:
   bytes: after.bytes - before.bytes,
 })
 
-async function countWindow(pool: Pool, window: Window, filter: string | null): Promise<LogRangeCount> {
-  const passes = filter === null ? '' : ` filter (where ${filter})`
+/** What of the blocks' events lies in the range and passes; and how many leaves of any kind the blocks hold. */
+async function countWindow(
+  pool: Pool,
+  blocks: Window,
+  range: { readonly from: Offset; readonly to: Offset },
+  filter: string | null,
+): Promise<LogRangeCount & { readonly leaves: bigint }> {
+  const inRange = `"offset" >= ${range.from} and "offset" < ${range.to}`
+  const passes = `filter (where ${inRange}${filter === null ? '' : ` and ${filter}`})`
+  const offsets = (column: string): string =>
+    `log_id = ${blocks.logId} and ${column} >= ${blocks.from} and ${column} < ${blocks.to}`
   const { rows } = await pool.query<{
     planned: string
     total: string
     oldest: string | null
     largest: number | null
+    leaves: string
   }>(
-    `select count(*)${passes} as planned, count(*) as total, min(kafka_timestamp)${passes} as oldest,
-            max(coalesce(octet_length(key), 0) + octet_length(headers) + octet_length(value))${passes} as largest
-       from public.events where ${windowCondition(window)}`,
+    `select count(*) ${passes} as planned, count(*) filter (where ${inRange}) as total,
+            min(kafka_timestamp) ${passes} as oldest,
+            max(coalesce(octet_length(key), 0) + octet_length(headers) + octet_length(value)) ${passes} as largest,
+            count(*) + (select count(*) from public.dead_letters where ${offsets('"offset"')})
+                     + (select count(*) from public.gaps where ${offsets('from_offset')}) as leaves
+       from public.events where ${windowCondition(blocks)}`,
   )
   const row = rows[0]
   return {
@@ -68,6 +91,7 @@ async function countWindow(pool: Pool, window: Window, filter: string | null): P
     total: BigInt(row?.total ?? 0),
     minTimestamp: row === undefined || row.oldest === null ? null : BigInt(row.oldest),
     maxRecordBytes: row?.largest ?? 0,
+    leaves: BigInt(row?.leaves ?? 0),
   }
 }
 

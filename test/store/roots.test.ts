@@ -70,7 +70,7 @@ test('roots beyond the second stored level agree too', async () => {
     )
 })
 
-test('missing leaves are damage', async () => {
+test('missing leaves are damage, for a root and for the count that a plan is made from', async () => {
   const { store } = fixture
   const open = await openLog(store)
   await appendTo(store, open, eventEntries(0n, 300n), 300n)
