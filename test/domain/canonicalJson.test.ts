@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { runInNewContext } from 'node:vm'
 import reference from 'canonicalize'
 import fc from 'fast-check'
@@ -99,5 +99,20 @@ describe('canonical JSON', () => {
 
   it('takes plain objects of another realm, as in a sandbox', () => {
     expect(canonicalize(runInNewContext('({ b: [1], a: {} })'))).toBe('{"a":{},"b":[1]}')
+  })
+})
+
+describe("the reference implementations' test data", () => {
+  const folder = new URL('../vectors/json-canonicalization/', import.meta.url)
+  const names = readdirSync(new URL('input', folder)).map((name) => name.replace('.json', ''))
+
+  it('is all there', () => {
+    expect(names.sort()).toEqual(['arrays', 'french', 'structures', 'unicode', 'values', 'weird'])
+  })
+
+  it.each(names)('%s comes out byte for byte', (name) => {
+    const input: unknown = JSON.parse(readFileSync(new URL(`input/${name}.json`, folder), 'utf8'))
+    const expected = readFileSync(new URL(`outhex/${name}.txt`, folder), 'utf8').replace(/\s+/g, '')
+    expect(Buffer.from(canonicalize(input)).toString('hex')).toBe(expected)
   })
 })
