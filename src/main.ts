@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { createHealthApp } from './api/app.ts'
 import { createReadiness, databaseProbe, type Probe, pingProbe } from './api/health.ts'
 import { type RunningServer, serve } from './api/server.ts'
@@ -20,6 +21,8 @@ const isRole = (text: string): text is Role => roles.some((role) => role === tex
 async function main(): Promise<void> {
   const role = process.argv[2] ?? 'all'
   if (!isRole(role)) fail([`unknown role ${JSON.stringify(role)}: use one of ${roles.join(', ')}`])
+  // What the environment says already wins.
+  if (existsSync('.env')) process.loadEnvFile('.env')
   const read = readConfig(process.env)
   if (!read.ok) fail(read.problems)
   const log = createLogger({ level: read.config.log.level, fields: { role } })
