@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { createRequire } from 'node:module'
 import net from 'node:net'
+import { promisify } from 'node:util'
 import kafkajs, { type Consumer, type PartitionAssigner } from 'kafkajs'
 import { afterAll, describe, expect, test } from 'vitest'
 import { offset } from '../../src/domain/model.ts'
@@ -111,14 +113,11 @@ describe('read_committed', () => {
       batchContext: { producerId, inTransaction: true },
     })
     const abortedTransactions = [
-      { producerId: '2', firstOffset: '11' },
-      { producerId: '1', firstOffset: '10' },
+      { producerId: '2', firstOffset: '10' },
+      { producerId: '1', firstOffset: '11' },
     ]
-    const left = filter({
-      messages: [message('20', '2'), message('21', '1'), message('22', '3')],
-      abortedTransactions,
-    })
-    expect(left.map((one) => one.offset)).toEqual(['22'])
+    const left = filter({ messages: [message('20', '1'), message('21', '3')], abortedTransactions })
+    expect(left.map((one) => one.offset)).toEqual(['21'])
   })
 })
 
@@ -186,15 +185,15 @@ describe('request queue', () => {
   })
 
   test('Node gives no warning of negative delays', async () => {
-    const warnings: string[] = []
-    const note = ({ name }: Error) => warnings.push(name)
-    process.on('warning', note)
-    const admin = broker.kafka.admin()
-    await admin.connect()
-    for (let i = 0; i < 5; i++) await admin.listTopics()
-    await admin.disconnect()
-    process.off('warning', note)
-    expect(warnings).toEqual([])
+    // In a process of its own: Node warns once per process.
+    const script = `
+      const { Kafka, logLevel } = require('kafkajs')
+      const admin = new Kafka({ brokers: [process.argv[1]], logLevel: logLevel.NOTHING }).admin()
+      admin.connect().then(() => admin.listTopics()).then(() => admin.disconnect())`
+    const { stderr } = await promisify(execFile)(process.execPath, ['-e', script, brokers()[0] ?? ''], {
+      cwd: import.meta.dirname,
+    })
+    expect(stderr).not.toContain('TimeoutNegativeWarning')
   })
 })
 
