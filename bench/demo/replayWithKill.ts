@@ -3,6 +3,7 @@ import type { Api } from '../run/api.ts'
 import { RateMeter } from '../run/rate.ts'
 import type { RoleProcess } from '../run/roles.ts'
 import { formatCount, formatSeconds, type Say } from '../run/say.ts'
+import { untilReplayEnded } from '../run/untilEnded.ts'
 import { countOffsets, watchUntil } from '../run/watch.ts'
 import type { World } from '../run/world.ts'
 
@@ -86,33 +87,6 @@ export async function replayWithKill(run: Replaying, worker: RoleProcess): Promi
     expected,
     watch('replaying after the kill', () => second.check()),
   )
-  const replay = await untilEnded(api, replayId, second, signal)
+  const replay = await untilReplayEnded(api, replayId, second, signal)
   return { replay, killedAt, resumeSeconds, kills: 1, eventsPerSecond: meter.perSecond() }
-}
-
-async function untilEnded(
-  api: Api,
-  replayId: string,
-  worker: RoleProcess,
-  signal: AbortSignal,
-): Promise<ReplayView> {
-  let view = await api.getReplay(replayId)
-  await watchUntil(
-    async () => {
-      view = await api.getReplay(replayId)
-      return Number(['completed', 'failed', 'cancelled'].includes(view.status))
-    },
-    1,
-    {
-      everyMs: 200,
-      patienceMs,
-      what: `waiting for the end of replay ${replayId}`,
-      signal,
-      onSample: () => undefined,
-      check: () => worker.check(),
-    },
-  )
-  if (view.status !== 'completed')
-    throw new Error(`the replay is ${view.status}: ${view.error?.code ?? ''} ${view.error?.detail ?? ''}`)
-  return view
 }

@@ -19,7 +19,7 @@ export interface Verdict {
   readonly bytesDiffering: number
   /** Which parts differed; one record can count in several. */
   readonly differing: Readonly<Record<Part, number>>
-  /** On another partition than the source record's. */
+  /** On another partition than the source record's; nothing is said about their order. */
   readonly misplaced: number
   /** Copies of nothing that was accepted. */
   readonly foreign: number
@@ -62,7 +62,10 @@ export class Comparison {
     }
     seen[row] = 1
     this.#compare(record, place)
-    if (row < (this.#lastRow[partition] ?? -1)) {
+    if (record.partition !== partition) {
+      this.#counts.misplaced++
+      this.#note(record, `belongs on partition ${partition}`)
+    } else if (row < (this.#lastRow[partition] ?? -1)) {
       this.#counts.outOfOrder++
       this.#note(record, 'comes too late')
     } else this.#lastRow[partition] = row
@@ -81,10 +84,6 @@ export class Comparison {
   }
 
   #compare(record: SeenRecord, { partition, row }: Place): void {
-    if (record.partition !== partition) {
-      this.#counts.misplaced++
-      this.#note(record, `belongs on partition ${partition}`)
-    }
     const parts = this.#tables[partition]?.differences(row, record) ?? []
     if (parts.length === 0) return
     this.#counts.bytesDiffering++

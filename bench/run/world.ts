@@ -50,6 +50,11 @@ export class World {
     return { name, appUrl, ownerUrl: withDatabase(this.env.DATABASE_ADMIN_URL, name) }
   }
 
+  async dropDatabase(name: string): Promise<void> {
+    await dropDatabases(this.env, [name])
+    this.#databases.splice(this.#databases.indexOf(name), 1)
+  }
+
   /** Events carry old timestamps: nothing may expire. */
   async createTopic(suffix: string, partitions: number): Promise<string> {
     const topic = this.topicName(suffix)
@@ -112,11 +117,14 @@ export async function removeLeftovers({ env, topics, databases }: Leftovers, adm
   const known = new Set(await admin.listTopics())
   const present = topics.filter((topic) => known.has(topic))
   if (present.length > 0) await admin.deleteTopics({ topics: present })
-  await withClient(env.DATABASE_ADMIN_URL, async (client) => {
-    for (const name of databases)
+  await dropDatabases(env, databases)
+}
+
+const dropDatabases = (env: StackEnvironment, names: readonly string[]): Promise<void> =>
+  withClient(env.DATABASE_ADMIN_URL, async (client) => {
+    for (const name of names)
       await client.query(`drop database if exists ${escapeIdentifier(name)} with (force)`)
   })
-}
 
 /** The same server and role, another database. */
 export function withDatabase(url: string, database: string): string {
