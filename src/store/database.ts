@@ -24,7 +24,7 @@ export interface DatabaseOptions {
 export interface Database {
   readonly appenders: Pool
   readonly readers: Pool
-  /** Waits for connections in use, then closes all. Safe to call twice. */
+  /** Waits for connections in use, at most ten seconds, and closes all. Safe to call twice. */
   close(): Promise<void>
 }
 
@@ -32,6 +32,8 @@ export const APPEND_SUFFIX = '/append'
 export const READ_SUFFIX = '/read'
 /** Long enough for a slow disk, short enough for a queue behind a session that nobody will free. */
 export const LOCK_TIMEOUT_MS = 10_000
+
+const CLOSE_TIMEOUT_MS = 10_000
 
 const commonSettings = {
   idle_in_transaction_session_timeout: '10s',
@@ -66,10 +68,19 @@ export function createDatabase(options: DatabaseOptions): Database {
   })
   let closing: Promise<void> | null = null
   const close = (): Promise<void> => {
-    closing ??= Promise.all([appenders.end(), readers.end()]).then(() => undefined)
+    closing ??= endWithin(CLOSE_TIMEOUT_MS, [appenders, readers])
     return closing
   }
   return { appenders, readers, close }
+}
+
+async function endWithin(timeoutMs: number, pools: readonly Pool[]): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const expired = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs)
+  })
+  await Promise.race([Promise.all(pools.map((pool) => pool.end())), expired])
+  clearTimeout(timer)
 }
 
 function createPool(

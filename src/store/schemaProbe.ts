@@ -8,10 +8,12 @@ import { newestMigration, readJournal } from './migrate.ts'
  * an older version runs on beside a newer one while it is rolled out.
  */
 export function createSchemaProbe(database: Database): SchemaProbe {
+  let journal: ReturnType<typeof readJournal> | undefined
   return {
     check: () =>
       guarded('looking at the schema', async () => {
-        const wanted = (await readJournal()).at(-1)?.when ?? 0
+        journal ??= readJournal()
+        const wanted = (await journal).at(-1)?.when ?? 0
         try {
           const newest = await newestMigration(database.readers)
           if (newest === null) return 'missing'
