@@ -31,6 +31,7 @@ export async function openSession(
   input: { readonly planId: string; readonly logId: number },
   signal: AbortSignal,
 ): Promise<LaneSession> {
+  const startedMs = deps.now()
   const { plan, log } = await loadWork(deps.replays, input.planId, input.logId)
   const { maxMessageBytes } = await requireTarget(deps.topics, plan)
   const owned = await takeLane(deps, plan, log, maxMessageBytes, signal)
@@ -38,6 +39,8 @@ export async function openSession(
     // Only now: whoever ends the replay from here on must take the lane first, and so fences this one.
     const work = await loadWork(deps.replays, input.planId, input.logId)
     const opened = await findPosition(deps, work, owned)
+    const { offset } = opened.position
+    deps.logger.debug('a lane was taken', { ...input, offset, tookMs: deps.now() - startedMs })
     return session(deps, work, owned, opened)
   } catch (error) {
     await owned.lane.close()

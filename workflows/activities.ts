@@ -4,10 +4,11 @@ import type { Activities } from '../activities/contract.ts'
 
 const common = {
   /** Every activity heartbeats once a second: a killed worker's work is given to another one after this silence. */
-  heartbeatTimeout: '6 s',
+  heartbeatTimeout: '5 s',
   /** What was cancelled is waited for: afterwards it does nothing any more. */
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-  retry: { initialInterval: '500 ms', backoffCoefficient: 2, maximumInterval: '5 s' },
+  /** A lost worker counts as an attempt too, so the longest wait is part of every recovery. */
+  retry: { initialInterval: '500 ms', backoffCoefficient: 1.5, maximumInterval: '2 s' },
 } as const
 
 type Long = Pick<Activities, 'planReplay'>
