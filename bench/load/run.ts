@@ -1,0 +1,88 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import kafkajs, { type Admin } from 'kafkajs'
+import { formatCount, type Say } from '../run/say.ts'
+import { type CommitSource, openCommitSource } from './commits.ts'
+import { Ledger } from './ledger.ts'
+import type { LoadOptions } from './options.ts'
+import { produceAtRate } from './produce.ts'
+import type { LoadResult } from './report.ts'
+
+const newTopicPartitions = 4
+/** After the last event was sent the log gets this long between one commit and the next. */
+const drainPatienceMs = 10_000
+
+/** Produces at the target rate and watches the log take it. `seed` must differ from run to run: ids are made of it. */
+export async function runLoad(
+  options: LoadOptions,
+  seed: number,
+  say: Say,
+  signal: AbortSignal,
+): Promise<LoadResult> {
+  const kafka = new kafkajs.Kafka({
+    clientId: 'load-test',
+    brokers: [...options.brokers],
+    logLevel: kafkajs.logLevel.NOTHING,
+    connectionTimeout: 10_000,
+  })
+  const admin = kafka.admin()
+  const producer = kafka.producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner })
+  await admin.connect()
+  let commits: CommitSource | null = null
+  try {
+    const partitions = await partitionsOf(admin, options.topic, say)
+    await producer.connect()
+    commits = await openCommitSource(options, admin)
+    say.line(`commits are seen through ${commits.name}`)
+    const ledger = new Ledger()
+    const watching = new AbortController()
+    const watch = watchCommits(commits, ledger, options, say, watching.signal)
+    const { sent, startedMs } = await produceAtRate(producer, options, { partitions, seed }, ledger, signal)
+    const endedMs = performance.now()
+    await Promise.race([drain(ledger, sent, signal), watch])
+    watching.abort()
+    await watch
+    return { options, ledger, sent, startedMs, endedMs, interrupted: signal.aborted }
+  } finally {
+    await Promise.allSettled([producer.disconnect(), admin.disconnect(), commits?.close()])
+  }
+}
+
+async function partitionsOf(admin: Admin, topic: string, say: Say): Promise<number[]> {
+  if (!(await admin.listTopics()).includes(topic)) {
+    say.line(`making the topic ${topic} with ${newTopicPartitions} partitions`)
+    await admin.createTopics({ topics: [{ topic, numPartitions: newTopicPartitions }] })
+  }
+  const offsets = await admin.fetchTopicOffsets(topic)
+  return offsets.map(({ partition }) => partition).sort((a, b) => a - b)
+}
+
+/** Runs until it is told to stop; rejects when the source of commits fails. */
+async function watchCommits(
+  commits: CommitSource,
+  ledger: Ledger,
+  options: LoadOptions,
+  say: Say,
+  signal: AbortSignal,
+): Promise<void> {
+  const total = formatCount(options.eventsPerSecond * options.seconds)
+  while (!signal.aborted) {
+    const next = await commits.read()
+    const nowMs = performance.now()
+    for (const [partition, offset] of next) ledger.advance(partition, offset, nowMs)
+    say.progress(
+      `produced ${formatCount(ledger.acknowledged)}, committed ${formatCount(ledger.committed)} of ${total}`,
+    )
+    await sleep(commits.everyMs, undefined, { signal }).catch(() => undefined)
+  }
+}
+
+async function drain(ledger: Ledger, sent: number, signal: AbortSignal): Promise<void> {
+  let seen = ledger.committed
+  let progressMs = performance.now()
+  while (seen < sent && performance.now() - progressMs < drainPatienceMs && !signal.aborted) {
+    await sleep(5)
+    if (ledger.committed === seen) continue
+    seen = ledger.committed
+    progressMs = performance.now()
+  }
+}
