@@ -21,6 +21,9 @@ const safeFields = [
 /** kafkajs puts whole messages into some texts as JSON: nothing from the first bracket on is kept, and 200 characters at most. */
 const safeText = (text: unknown): string => (/^[^{[]*/.exec(String(text))?.[0] ?? '').trim().slice(0, 200)
 
+/** These report each failed attempt although whoever asked gets the error too. */
+const toldElsewhere = new Set(['Connection', 'BrokerPool', 'Cluster', 'Consumer'])
+
 /**
  * Takes kafkajs' log lines over, without stacks, error objects or payloads. What kafkajs calls an error is a warning here:
  * whoever uses the client tries again or throws.
@@ -34,8 +37,7 @@ export function logBridge(log: KafkaLog, isSilent: () => boolean): logCreator {
         const value: unknown = entry[name]
         if (typeof value === 'string' || typeof value === 'number') fields[name] = value
       }
-      // Connections report to whoever sent the request as well.
-      const isNews = level <= logLevel.WARN && namespace !== 'Connection'
+      const isNews = level <= logLevel.WARN && !toldElsewhere.has(namespace)
       if (isNews) log.warn(fields, safeText(entry.message))
       else log.debug(fields, safeText(entry.message))
     }

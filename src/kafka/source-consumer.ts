@@ -47,6 +47,7 @@ class TopicConsumer implements SourceConsumer {
   readonly #failures = new Map<number, number>()
   #assigned: readonly number[] = []
   #running = false
+  #started = false
   #commitOffsets: EachBatchPayload['commitOffsetsIfNecessary'] | null = null
 
   constructor(
@@ -84,15 +85,17 @@ class TopicConsumer implements SourceConsumer {
       await within(startLimitMs, this.#stopping.signal, async () => {
         await this.#consumer.connect()
         await this.#consumer.subscribe({ topics: [topic], fromBeginning: true })
-        await this.#consumer.run({
+        const crashed = this.#crashWhileStarting()
+        const running = this.#consumer.run({
           autoCommit: false,
           eachBatchAutoResolve: false,
           partitionsConsumedConcurrently: partitionsAtOnce,
           eachBatch: (payload) => this.#onBatch(payload),
         })
+        await Promise.race([crashed, running])
       })
+      this.#started = true
     } catch (error) {
-      // Whoever waits for `start` learns it here; what kafkajs still does must not report a crash as well.
       this.#stopping.abort()
       this.#client.destroy()
       throw unavailable(`topic ${topic} cannot be read`, error)
@@ -145,6 +148,16 @@ class TopicConsumer implements SourceConsumer {
     }
   }
 
+  /** `run` resolves although joining the group failed: what it then reports is a crash. */
+  #crashWhileStarting(): Promise<never> {
+    return new Promise((_, reject) => {
+      const off = this.#consumer.on(this.#consumer.events.CRASH, ({ payload }) => {
+        off()
+        reject(payload.error)
+      })
+    })
+  }
+
   #listen(): void {
     const { events } = this.#consumer
     this.#consumer.on(events.GROUP_JOIN, ({ payload }) => {
@@ -157,7 +170,8 @@ class TopicConsumer implements SourceConsumer {
     this.#consumer.on(events.CRASH, ({ payload }) => {
       this.#running = false
       this.#client.destroy()
-      if (this.#stopping.signal.aborted) return
+      // Before that, `start` tells it.
+      if (this.#stopping.signal.aborted || !this.#started) return
       this.#options.handlers.onCrash(unavailable(`reading ${this.#options.topic} failed`, payload.error))
     })
   }

@@ -1,5 +1,4 @@
 import { offset } from '../domain/model.ts'
-import { ServiceError } from '../errors.ts'
 import type { TopicConfig, TopicDescription, TopicDirectory } from '../ports.ts'
 import { BrokerLink, sendRequest } from './broker-link.ts'
 import type { KafkaConnection } from './connection.ts'
@@ -197,7 +196,7 @@ class Directory implements KafkaTopicDirectory {
   }
 
   #openLink(): BrokerLink {
-    if (this.#closed) throw new ServiceError('KAFKA_UNAVAILABLE', 'the connection to Kafka is closed')
+    if (this.#closed) throw new KafkaFault('the connection is closed')
     this.#link ??= new BrokerLink(this.#connection, requestTimeoutMs)
     return this.#link
   }

@@ -112,6 +112,37 @@ describe('what is read', () => {
     expect(collector.values()).toEqual(['seen'])
   })
 
+  test('holes and emptied batches that compaction leaves are stepped over', async () => {
+    const topic = await broker.makeTopic(1, {
+      'cleanup.policy': 'compact',
+      'segment.ms': '50',
+      'min.cleanable.dirty.ratio': '0.0001',
+      'max.compaction.lag.ms': '100',
+      'delete.retention.ms': '0',
+    })
+    // The emptied batch of a producer's last sequence number stays; the key is written again behind it.
+    await transaction(topic, ['superseded'], true)
+    await broker.produce(topic, 0, 3)
+    await broker.produce(topic, 0, 3)
+    let writes = 2
+    const compacted = async () => (await broker.readCommitted(topic)).length < 3 * writes
+    while (!(await compacted())) {
+      // The newest segment is never compacted: a write now and then closes it.
+      await broker.produce(topic, 0, 3)
+      writes++
+      await new Promise((resolve) => setTimeout(resolve, 500))
+    }
+    const end = await broker.endOf(topic)
+    const collector = collect(topic)
+    await collector.consumer.start()
+    await collector.untilAt({ 0: end })
+    expect(collector.values()).not.toContain('superseded')
+    expect(collector.values().slice(-3)).toEqual(numbers(3))
+    expect(collector.records.get(0)?.length).toBeLessThan(Number(end))
+    const positions = collector.batches.map(({ fetchedOffset }) => fetchedOffset)
+    expect(positions).toEqual([0n, ...collector.batches.slice(0, -1).map(({ nextOffset }) => nextOffset)])
+  }, 90_000)
+
   test('a record larger than a fetch is read', async () => {
     const topic = await broker.makeTopic()
     await transaction(topic, ['a', 'x'.repeat(500_000), 'b'], true)
