@@ -137,6 +137,9 @@ REVOKE ALL ON FUNCTION create_events_partition(date), ensure_partition(date), re
   FROM PUBLIC;
 --> statement-breakpoint
 
+-- The default since PostgreSQL 15; a database that was upgraded from an older one may still have it otherwise.
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+--> statement-breakpoint
 GRANT USAGE ON SCHEMA public, drizzle TO streaming_ingest_app;
 --> statement-breakpoint
 GRANT SELECT ON drizzle.__drizzle_migrations TO streaming_ingest_app;

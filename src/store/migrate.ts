@@ -6,7 +6,7 @@ import { migrate as runMigrations } from 'drizzle-orm/node-postgres/migrator'
 import { Client } from 'pg'
 import { ServiceError } from '../errors.ts'
 import { guarded } from './failure.ts'
-import { createMissing, parseDatabaseUrl } from './roles.ts'
+import { checkServer, createMissing, parseDatabaseUrl } from './roles.ts'
 
 export interface MigrateOptions {
   /** The owner's: may create databases and roles. */
@@ -39,6 +39,7 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   if (app !== null) await withLockedClient(options.adminUrl, (client) => createMissing(client, admin, app))
   const target = app === null ? options.adminUrl : admin.urlOf(app.database)
   const applied = await withLockedClient(target, async (client) => {
+    await checkServer(client)
     const before = await newestMigration(client)
     await runMigrations(drizzle(client), { migrationsFolder: migrationsFolder() })
     return (await readJournal()).filter((entry) => before === null || entry.when > before)

@@ -48,7 +48,27 @@ export async function createMissing(client: Client, admin: DatabaseUrl, app: Dat
       await client.query(`grant ${APP_ROLE} to ${escapeIdentifier(app.user)}`)
   }
   if (!(await exists(client, 'select from pg_database where datname = $1', app.database)))
-    await client.query(`create database ${escapeIdentifier(app.database)}`)
+    await client.query(
+      `create database ${escapeIdentifier(app.database)} template template0 encoding 'UTF8' locale 'C'`,
+    )
+}
+
+const MIN_VERSION = 150_000
+
+/** Throws BAD_REQUEST when the server or the database cannot hold the log. */
+export async function checkServer(client: Client): Promise<void> {
+  const { rows } = await client.query<{ version: number; release: string; encoding: string }>(
+    `select current_setting('server_version_num')::int as version, current_setting('server_version') as release,
+            current_setting('server_encoding') as encoding`,
+  )
+  const server = rows[0]
+  if (server === undefined || server.version < MIN_VERSION)
+    throw new ServiceError('BAD_REQUEST', `PostgreSQL 15 or newer is needed, this is ${server?.release}`)
+  if (server.encoding !== 'UTF8')
+    throw new ServiceError(
+      'BAD_REQUEST',
+      `The database must be encoded in UTF8, this one is in ${server.encoding}`,
+    )
 }
 
 const isMember = `select from pg_auth_members m
