@@ -4,7 +4,7 @@ import { RateMeter } from '../run/rate.ts'
 import type { RoleProcess } from '../run/roles.ts'
 import { formatCount, formatSeconds, type Say } from '../run/say.ts'
 import { untilReplayEnded } from '../run/untilEnded.ts'
-import { countOffsets, watchUntil } from '../run/watch.ts'
+import { offsetCounter, watchUntil } from '../run/watch.ts'
 import type { World } from '../run/world.ts'
 
 export interface KilledReplay {
@@ -33,7 +33,7 @@ interface Replaying {
 
 /** The worker dies at the first sight of this much. */
 const killAtShare = 0.3
-const everyMs = 5
+const everyMs = 10
 const patienceMs = 90_000
 
 /**
@@ -43,7 +43,7 @@ const patienceMs = 90_000
 export async function replayWithKill(run: Replaying, worker: RoleProcess): Promise<KilledReplay> {
   const { world, api, topic, target, expected, say, signal } = run
   const meter = new RateMeter()
-  const count = (): Promise<number> => countOffsets(world.admin, target)
+  const count = offsetCounter(world.admin, target)
   const watch = (what: string, check: () => void) => ({
     everyMs,
     patienceMs,

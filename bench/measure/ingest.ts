@@ -2,7 +2,7 @@ import { rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { copyIn, copyOut } from '../limits/copy.ts'
-import { type CpuPerEvent, measureCpu, peakMemory } from '../run/cpu.ts'
+import { type CpuPerEvent, measureCpu, peakMemory, resetPeakMemory } from '../run/cpu.ts'
 import { RateMeter, type Sample } from '../run/rate.ts'
 import { formatCount, formatRate } from '../run/say.ts'
 import { countLogged, watchUntil } from '../run/watch.ts'
@@ -32,6 +32,7 @@ export async function measureIngest(
   const role = await world.startRole('ingest', roleEnvironment(bed, database.appUrl, `ingest-${run}`))
   const pids = { node: role.pid, postgres: bed.serverPids.postgres, kafka: bed.serverPids.kafka }
   const meter = new RateMeter()
+  resetPeakMemory(role.pid)
   let first: { readonly at: Sample; readonly cpu: (events: number) => CpuPerEvent } | null = null
   await withClient(database.ownerUrl, (client) =>
     watchUntil(() => countLogged(client), options.events, {

@@ -1,11 +1,11 @@
 import { measureJavaProducer } from '../limits/javaProducer.ts'
 import type { Api } from '../run/api.ts'
-import { type CpuPerEvent, measureCpu, peakMemory } from '../run/cpu.ts'
+import { type CpuPerEvent, measureCpu, peakMemory, resetPeakMemory } from '../run/cpu.ts'
 import { RateMeter, type Sample } from '../run/rate.ts'
 import type { RoleProcess } from '../run/roles.ts'
 import { formatCount, formatRate } from '../run/say.ts'
 import { untilReplayEnded } from '../run/untilEnded.ts'
-import { countOffsets, watchUntil } from '../run/watch.ts'
+import { offsetCounter, watchUntil } from '../run/watch.ts'
 import type { Bed } from './bed.ts'
 import { checkpointDatabase, cpuSince } from './ingest.ts'
 
@@ -27,9 +27,10 @@ export async function measureReplay(
   await checkpointDatabase(bed)
   const pids = { node: worker.pid, postgres: bed.serverPids.postgres, kafka: bed.serverPids.kafka }
   const meter = new RateMeter()
+  resetPeakMemory(worker.pid)
   let first: { readonly at: Sample; readonly cpu: (events: number) => CpuPerEvent } | null = null
   const { replayId } = await api.startReplay({ topic: source, targetTopic: target })
-  await watchUntil(() => countOffsets(world.admin, target), options.events, {
+  await watchUntil(offsetCounter(world.admin, target), options.events, {
     everyMs: 25,
     patienceMs: 60_000,
     what: 'replay',

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 
 /** Linux reports times in hundredths of a second, whatever the kernel's own tick (proc(5), USER_HZ). */
 const ticksPerSecond = 100
@@ -39,6 +39,15 @@ export function cpuSeconds(pid: number | undefined): number | null {
     if (child !== null && child.parent === pid) seconds += child.own + child.reaped
   }
   return seconds
+}
+
+/** Forgets the peak so far (proc(5), clear_refs), so that a start does not count for what comes after it. */
+export function resetPeakMemory(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/clear_refs`, '5')
+  } catch {
+    // Not Linux, or not ours: the peak is then the one since the start.
+  }
 }
 
 /** The most memory that a process has held at once, in bytes; null when it cannot be told. */

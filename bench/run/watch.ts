@@ -12,18 +12,21 @@ export async function countLogged(client: Client): Promise<number> {
 }
 
 /**
- * Offsets that a topic holds: records, and one marker per transaction and partition. 0 for a topic that does not
- * exist yet.
+ * Counts the offsets that a topic holds: records, and one marker per transaction and partition. 0 for a topic that
+ * does not exist yet.
  */
-export async function countOffsets(admin: Admin, topic: string): Promise<number> {
-  const known = await admin.listTopics()
-  if (!known.includes(topic)) return 0
-  try {
-    const partitions = await admin.fetchTopicOffsets(topic)
-    return partitions.reduce((sum, { high }) => sum + Number(high), 0)
-  } catch (error) {
-    if (error instanceof kafkajs.KafkaJSProtocolError && stillBeingMade.has(error.type)) return 0
-    throw error
+export function offsetCounter(admin: Admin, topic: string): () => Promise<number> {
+  let exists = false
+  return async () => {
+    exists ||= (await admin.listTopics()).includes(topic)
+    if (!exists) return 0
+    try {
+      const partitions = await admin.fetchTopicOffsets(topic)
+      return partitions.reduce((sum, { high }) => sum + Number(high), 0)
+    } catch (error) {
+      if (error instanceof kafkajs.KafkaJSProtocolError && stillBeingMade.has(error.type)) return 0
+      throw error
+    }
   }
 }
 
