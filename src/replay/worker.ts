@@ -51,7 +51,10 @@ export function startReplayWorker(options: ReplayWorkerOptions): ReplayWorker {
       worker = await createWorker(options, connection, bundle, draining.signal)
       state = 'running'
       logger.info('taking work from Temporal', { taskQueue: options.temporal.taskQueue })
-      await worker.run()
+      const ended = worker.run()
+      // Asked to stop while it was being made: nobody else will tell it.
+      if (draining.signal.aborted) worker.shutdown()
+      await ended
     } finally {
       worker = null
       if (state === 'running') state = 'waiting'
