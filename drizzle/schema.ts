@@ -2,8 +2,9 @@
  * Tables and columns as Drizzle sees them. What it cannot express (range partitions, triggers, roles, functions) is
  * hand-written SQL in the same numbered series of migrations; docs/schema.md says what auditors may rely on.
  */
-import { sql } from 'drizzle-orm'
-import {
+import { pgCore, sql } from './orm.ts'
+
+const {
   bigint,
   boolean,
   check,
@@ -18,7 +19,7 @@ import {
   timestamp,
   unique,
   uuid,
-} from 'drizzle-orm/pg-core'
+} = pgCore
 
 const bytea = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => 'bytea' })
 /** int8 as bigint: offsets and sizes pass 2^53. */

@@ -1,5 +1,5 @@
-import { and, desc, eq, type SQL, sql } from 'drizzle-orm'
-import { drizzle } from 'drizzle-orm/node-postgres'
+import type { SQL } from 'drizzle-orm'
+import { and, desc, drizzle, eq, sql } from '../../drizzle/orm.ts'
 import { checkpointPositions, checkpoints } from '../../drizzle/schema.ts'
 import { hashFromBytes, hashToBytes } from '../domain/hash.ts'
 import { leafIndex, logId, offset } from '../domain/model.ts'

@@ -1,5 +1,5 @@
-import { sql } from 'drizzle-orm'
 import type { Pool, PoolClient } from 'pg'
+import { sql } from '../../drizzle/orm.ts'
 import type { LogId, Offset } from '../domain/model.ts'
 import { APPEND_SUFFIX } from './database.ts'
 import { type LogRow, logColumns } from './logRows.ts'

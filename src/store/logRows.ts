@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm'
+import { sql } from '../../drizzle/orm.ts'
 import { decodeFrontier } from '../domain/merkle.ts'
 import { leafIndex, logId, offset } from '../domain/model.ts'
 import type { LogState } from '../ports.ts'

@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm'
+import { sql } from '../../drizzle/orm.ts'
 import { hashToBytes } from '../domain/hash.ts'
 import { encodeFrontier } from '../domain/merkle.ts'
 import type { AppendRequest } from '../ports.ts'

@@ -1,5 +1,4 @@
-import { sql } from 'drizzle-orm'
-import { drizzle } from 'drizzle-orm/node-postgres'
+import { drizzle, sql } from '../../drizzle/orm.ts'
 import { operatorActions } from '../../drizzle/schema.ts'
 import type { OperatorAction, QueryStore } from '../ports.ts'
 import type { Database } from './database.ts'

@@ -1,5 +1,5 @@
-import { and, desc, eq, inArray, lt, lte, notInArray, or, type SQL, sql } from 'drizzle-orm'
-import { drizzle } from 'drizzle-orm/node-postgres'
+import type { SQL } from 'drizzle-orm'
+import { and, desc, drizzle, eq, inArray, lt, lte, notInArray, or, sql } from '../../drizzle/orm.ts'
 import { replayLogs, replays } from '../../drizzle/schema.ts'
 import { hashToBytes } from '../domain/hash.ts'
 import type { ReplayPlan } from '../domain/replay.ts'

@@ -1,5 +1,6 @@
-import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
+import type { NodePgDatabase } from 'drizzle-orm/node-postgres'
 import type { Pool, PoolClient } from 'pg'
+import { drizzle } from '../../drizzle/orm.ts'
 import { ServiceError } from '../errors.ts'
 import { isLostConnection } from './failure.ts'
 

@@ -1,5 +1,4 @@
-import { sql } from 'drizzle-orm'
-import { drizzle } from 'drizzle-orm/node-postgres'
+import { drizzle, sql } from '../../drizzle/orm.ts'
 import { ServiceError } from '../errors.ts'
 import type { AppendOutcome, EventLogWriter, LogState, PreparedAppend } from '../ports.ts'
 import { type AppendSettings, appendInTransaction, MissingPartition } from './append.ts'
