@@ -19,7 +19,7 @@ const startLimitMs = 90_000
 /** kafkajs' own tries after an error; it sends no heartbeats meanwhile, so all of them together stay under a session. */
 const retries = 8
 const partitionsAtOnce = 4
-const largestFetchBytes = 64 * 1024 * 1024
+const largestFetchBytes = 16 * 1024 * 1024
 /** New partitions of the topic are seen within this time. */
 const metadataMaxAgeMs = 30_000
 const firstBackoffMs = 100
@@ -188,7 +188,8 @@ class TopicConsumer implements SourceConsumer {
       this.#failures.delete(batch.partition)
       if (!this.#stopping.signal.aborted) resolveOffset((source.nextOffset - 1n).toString())
     } catch (error) {
-      if (guard.failed || this.#stopping.signal.aborted) throw error
+      if (guard.failure !== null) throw guard.failure
+      if (this.#stopping.signal.aborted) throw error
       await this.#backOff(batch.partition, error, heartbeat)
     }
   }
@@ -216,9 +217,9 @@ class TopicConsumer implements SourceConsumer {
   }
 }
 
-/** Tells a failed heartbeat, which kafkajs must see in order to rejoin, from a failed handler. */
+/** Keeps a failed heartbeat, which kafkajs must see as it is in order to rejoin, whatever the handler makes of it. */
 class HeartbeatGuard {
-  failed = false
+  failure: unknown = null
   readonly heartbeat: () => Promise<void>
 
   constructor(heartbeat: () => Promise<void>) {
@@ -226,7 +227,7 @@ class HeartbeatGuard {
       try {
         await heartbeat()
       } catch (error) {
-        this.failed = true
+        this.failure = error
         throw error
       }
     }
