@@ -50,19 +50,19 @@ async function runIn(
   signal: AbortSignal,
 ): Promise<BenchReport> {
   const world = await World.open('bench', stack)
+  const failed = true
   try {
     const source = await world.createTopic('source', partitions)
     const { kafkaClasspath, pids: serverPids } = stack
     const bed: Bed = { world, options, partitions, source, serverPids, kafkaClasspath, say, signal }
     await fill(bed)
     const machine = await describeMachine(stack.env.DATABASE_ADMIN_URL, kafkaClasspath)
-    return summarise(
-      { events: options.events, machine, ...(await measureAll(bed)) },
-      new Date().toISOString(),
-    )
+    const measured = await measureAll(bed)
+    failed = false
+    return summarise({ events: options.events, machine, ...measured }, new Date().toISOString())
   } finally {
     say.line('removing what was made …')
-    await world.close()
+    await world.close({ keepLogs: failed && !signal.aborted })
   }
 }
 

@@ -39,10 +39,12 @@ async function runIn(stack: Stack, options: DemoOptions, say: Say, signal: Abort
   signal.throwIfAborted()
   const world = await World.open('demo', stack)
   let left = false
+  let failed = true
   try {
     const { events } = options
     const outcome = await runDemo({ world, kafkaClasspath: stack.kafkaClasspath, events, say, signal })
     const code = report(outcome, options)
+    failed = code !== 0
     if (options.keep) {
       process.stderr.write(`\n${await keep(world, outcome.apiUrl, outcome.roleEnv)}\n`)
       left = true
@@ -52,7 +54,7 @@ async function runIn(stack: Stack, options: DemoOptions, say: Say, signal: Abort
     if (left) await world.leave()
     else {
       say.line('removing what was made …')
-      await world.close()
+      await world.close({ keepLogs: failed && !signal.aborted })
     }
   }
 }

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import kafkajs from 'kafkajs'
-import { formatEnvironment } from '../../stack/environment.ts'
+import { formatEnvironment, writeEnvironment } from '../../stack/environment.ts'
+import { migrate } from '../../stack/migrate.ts'
 import { defaultStackDirectory } from '../../stack/paths.ts'
 import { identify, type ProcessId, stopProcess } from '../../stack/process.ts'
 import { keepStack, stopStack } from '../../stack/servers.ts'
@@ -28,7 +29,10 @@ export async function keep(
   roleEnv: Readonly<Record<string, string>>,
 ): Promise<string> {
   const serversStay = readState(defaultStackDirectory).kept
-  await keepStack()
+  // As `stack -- up` does, so that its other commands know these servers.
+  const addresses = await keepStack()
+  await migrate(addresses)
+  writeEnvironment(defaultStackDirectory, addresses)
   const roles = world.roles.flatMap(({ pid }) => identify(pid) ?? [])
   const kept: Kept = { ...world.leftovers, roles, serversStay }
   writeFileSync(keptPath, JSON.stringify(kept), { mode: 0o600 })

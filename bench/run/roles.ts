@@ -23,14 +23,14 @@ export interface RoleOptions {
 export class RoleProcess {
   readonly role: Role
   readonly url: string
+  readonly logFile: string
   readonly #child: ChildProcess
-  readonly #logFile: string
 
   private constructor(role: Role, url: string, child: ChildProcess, logFile: string) {
     this.role = role
     this.url = url
     this.#child = child
-    this.#logFile = logFile
+    this.logFile = logFile
   }
 
   /** In a process group of its own: Ctrl-C in the terminal must not end it before whoever uses it. */
@@ -65,7 +65,7 @@ export class RoleProcess {
   check(): void {
     if (this.isRunning) return
     const how = this.#child.signalCode ?? `exit code ${this.#child.exitCode}`
-    throw new Error(`the role ${this.role} ended (${how}):\n${logTail(this.#logFile)}`)
+    throw new Error(`the role ${this.role} ended (${how}):\n${logTail(this.logFile)}`)
   }
 
   /** Resolves when `GET /health/ready` says so. */
@@ -75,7 +75,7 @@ export class RoleProcess {
       this.check()
       if (await answersReady(this.url)) return
       if (performance.now() > deadline)
-        throw new Error(`the role ${this.role} did not get ready:\n${logTail(this.#logFile)}`)
+        throw new Error(`the role ${this.role} did not get ready:\n${logTail(this.logFile)}`)
       await sleep(100, undefined, { signal })
     }
   }

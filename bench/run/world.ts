@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import kafkajs, { type Admin } from 'kafkajs'
 import { Client, escapeIdentifier } from 'pg'
@@ -92,11 +93,15 @@ export class World {
     return { env: this.env, topics: this.#topics, databases: this.#databases }
   }
 
-  /** Stops the roles, takes away topics and databases. Goes on after a failure and throws it at the end. */
-  async close(): Promise<void> {
+  /**
+   * Stops the roles, takes away topics and databases, and the roles' logs too unless somebody may want to read them.
+   * Goes on after a failure and throws it at the end.
+   */
+  async close({ keepLogs }: { readonly keepLogs: boolean }): Promise<void> {
     const stopped = await Promise.allSettled(this.#roles.map((role) => role.stop()))
     const removed = await Promise.allSettled([removeLeftovers(this.leftovers, this.admin)])
     await this.admin.disconnect()
+    if (!keepLogs) for (const { logFile } of this.#roles) rmSync(logFile, { force: true })
     for (const result of [...stopped, ...removed]) if (result.status === 'rejected') throw result.reason
   }
 
