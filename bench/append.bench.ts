@@ -1,6 +1,6 @@
 /**
  * The store's share of ingest: synthetic batches appended to four logs, two in flight each, beside plain COPY of the
- * same rows. `DATABASE_ADMIN_URL=… tsx bench/append.bench.ts [events]`; makes a database of its own and drops it.
+ * same rows. `DATABASE_ADMIN_URL=… tsx bench/append.bench.ts [events] [rounds]`; makes a database of its own and drops it.
  */
 import { performance } from 'node:perf_hooks'
 import { Client } from 'pg'
@@ -28,14 +28,18 @@ const headers = Buffer.concat([
 ])
 
 const adminUrl = process.env['DATABASE_ADMIN_URL'] ?? 'postgres://postgres@127.0.0.1:5432/postgres'
-const total = Number(process.argv[2] ?? 400_000)
-const perLog = Math.floor(total / LOGS / BATCH) * BATCH
+const perRound = Number(process.argv[2] ?? 100_000)
+const rounds = Number(process.argv[3] ?? 4)
+const perLog = Math.max(1, Math.floor(perRound / LOGS / BATCH)) * BATCH
+const events = perLog * LOGS
 
+/** One round's batches of a log: synthetic records are objects by the million, so only a round's worth is alive. */
 function requestsOf(log: LogState): AppendRequest[] {
   const requests: AppendRequest[] = []
   let position = log.position
+  const { nextOffset } = position
   const value = Buffer.alloc(VALUE_BYTES, 'x')
-  for (let from = 0n; from < BigInt(perLog); from += BigInt(BATCH)) {
+  for (let from: bigint = nextOffset; from < nextOffset + BigInt(perLog); from += BigInt(BATCH)) {
     const entries = eventEntries(
       from,
       from + BigInt(BATCH),
@@ -49,18 +53,15 @@ function requestsOf(log: LogState): AppendRequest[] {
   return requests
 }
 
-interface Measured {
-  readonly eventsPerSecond: number
-  readonly nodeMicros: number
-}
-
-async function measured(events: number, work: () => Promise<void>): Promise<Measured> {
+async function measured(label: string, work: () => Promise<void>): Promise<number> {
   const cpu = process.cpuUsage()
   const start = performance.now()
   await work()
-  const seconds = (performance.now() - start) / 1_000
+  const rate = (events / (performance.now() - start)) * 1_000
   const used = process.cpuUsage(cpu)
-  return { eventsPerSecond: events / seconds, nodeMicros: (used.user + used.system) / events }
+  const micros = (used.user + used.system) / events
+  console.log(`  ${label.padEnd(9)}${Math.round(rate)} events/s, ${micros.toFixed(2)} µs of Node per event`)
+  return rate
 }
 
 /** The next batch is encoded while this one is on its way. */
@@ -76,30 +77,52 @@ async function appendAll(store: Store, requests: readonly AppendRequest[], topic
 }
 
 /** The same rows, already encoded, into a table with the same indexes: two connections, COPY and nothing else. */
-async function plainCopy(url: string, prepared: readonly EncodedAppend[]): Promise<Measured> {
-  const clients = [new Client({ connectionString: url }), new Client({ connectionString: url })]
-  await Promise.all(clients.map((client) => client.connect()))
-  try {
-    await clients[0]?.query(
-      'create table copied (like events); create unique index on copied (log_id, "offset")',
-    )
-    await clients[0]?.query('create index on copied (id)')
-    const { high, low } = timestampHalves(Date.now())
-    return await measured(perLog * LOGS, async () => {
-      await Promise.all(
-        clients.map(async (client, part) => {
-          for (const [i, { events: rows }] of prepared.entries()) {
-            if (i % clients.length !== part) continue
-            stampRows(rows.seal(), INGESTED_AT_IN_EVENT, high, low)
-            await client.query(new CopyIn(COPY_EVENTS.replace('events', 'copied'), [{ rows, omit: [] }]))
-              .finished
-          }
-        }),
-      )
-    })
-  } finally {
-    await Promise.all(clients.map((client) => client.end()))
+async function plainCopy(clients: readonly Client[], prepared: readonly EncodedAppend[]): Promise<void> {
+  const text = COPY_EVENTS.replace('public.events', 'public.copied')
+  const { high, low } = timestampHalves(Date.now())
+  await Promise.all(
+    clients.map(async (client, part) => {
+      for (const [i, { events: rows }] of prepared.entries()) {
+        if (i % clients.length !== part) continue
+        stampRows(rows.seal(), INGESTED_AT_IN_EVENT, high, low)
+        await client.query(new CopyIn(text, [{ rows, omit: [] }])).finished
+      }
+    }),
+  )
+}
+
+async function readAll(store: Store, logs: readonly LogState[]): Promise<void> {
+  for (const { logId, position } of logs) {
+    const to = offset(position.nextOffset + BigInt(perLog))
+    for (let from = position.nextOffset; from < to; ) {
+      const bounds = { maxScanned: 4_096, maxBytes: 4 << 20 }
+      from = (await store.reader.readPage({ logId, from, to, filters: {}, ...bounds })).next
+    }
   }
+}
+
+async function round(
+  store: Store,
+  partitions: readonly LogState[],
+  clients: readonly Client[],
+): Promise<void> {
+  const logs: LogState[] = []
+  for (const { logId } of partitions) {
+    const log = await store.reader.logById(logId)
+    if (log !== null) logs.push(log)
+  }
+  const requests = logs.map(requestsOf)
+  const encoded: EncodedAppend[] = []
+  await measured('prepare', async () => {
+    const chunks = new ChunkPool()
+    for (const request of requests.flat()) encoded.push(await encodeAppend(request, chunks))
+  })
+  const copied = await measured('copy', () => plainCopy(clients, encoded))
+  const appended = await measured('append', async () => {
+    await Promise.all(requests.map((list, i) => appendAll(store, list, logs[i]?.identity.topicId ?? '')))
+  })
+  await measured('readPage', () => readAll(store, logs))
+  console.log(`  append : copy ${(appended / copied).toFixed(2)}`)
 }
 
 async function main(): Promise<void> {
@@ -112,52 +135,26 @@ async function main(): Promise<void> {
   try {
     await migrate({ adminUrl: url.href })
     const database = createDatabase({ url: url.href })
+    const clients = [new Client({ connectionString: url.href }), new Client({ connectionString: url.href })]
+    for (const client of clients) await client.connect()
+    const [first] = clients
+    await first?.query('create table copied (like events); create index on copied (id)')
+    await first?.query('create unique index on copied (log_id, "offset")')
     const store = createStore(database)
     await store.writer.ensurePartitions()
     const logs: LogState[] = []
     for (let i = 0; i < LOGS; i++)
       logs.push(await store.writer.openLog(randomIdentity(i, 'bench'), offset(0n), 0))
-    const requests = logs.map(requestsOf)
-    const events = perLog * LOGS
-
-    const chunks = new ChunkPool()
-    const encoded: EncodedAppend[] = []
-    const encoding = await measured(events, async () => {
-      for (const request of requests.flat()) encoded.push(await encodeAppend(request, chunks))
-    })
-    console.log(`prepare  ${line(encoding)}`)
-    await admin.query('checkpoint')
-    console.log(`copy     ${line(await plainCopy(url.href, encoded))}`)
-    await admin.query('checkpoint')
-    const appended = await measured(events, async () => {
-      await Promise.all(requests.map((list, i) => appendAll(store, list, logs[i]?.identity.topicId ?? '')))
-    })
-    console.log(`append   ${line(appended)}`)
-
-    const read = await measured(events, async () => {
-      for (const log of logs) {
-        for (let at = offset(0n); at < BigInt(perLog); ) {
-          const page = await store.reader.readPage({
-            logId: log.logId,
-            from: at,
-            to: offset(BigInt(perLog)),
-            filters: {},
-            maxScanned: 4_096,
-            maxBytes: 4 << 20,
-          })
-          at = page.next
-        }
-      }
-    })
-    console.log(`readPage ${line(read)}`)
+    for (let i = 1; i <= rounds; i++) {
+      console.log(`round ${i}: ${events} events of ${VALUE_BYTES} bytes to ${LOGS} logs, batches of ${BATCH}`)
+      await round(store, logs, clients)
+    }
+    for (const client of clients) await client.end()
     await database.close()
   } finally {
     await admin.query(`drop database if exists ${name} with (force)`)
     await admin.end()
   }
 }
-
-const line = ({ eventsPerSecond, nodeMicros }: Measured): string =>
-  `${Math.round(eventsPerSecond).toLocaleString('en')} events/s, ${nodeMicros.toFixed(2)} µs of Node per event`
 
 await main()

@@ -54,7 +54,8 @@ export async function appendInTransaction(
   const ingestedMs = ingestionTime(log, settings.now())
   const duplicates = await duplicatesOf(client, prepared, log, windowStart, settings.dedupWindow)
   const events = { rows: prepared.events, omit: [...duplicates.keys()] }
-  const deadLetters = [prepared.deadLetters, deadLettersOf(prepared, duplicates, settings.chunks)]
+  const deadLetters = [prepared.deadLetters]
+  if (duplicates.size > 0) deadLetters.push(deadLettersOf(prepared, duplicates, settings.chunks))
   await copyRows(client, COPY_EVENTS, [events], INGESTED_AT_IN_EVENT, ingestedMs)
   await copyRows(
     client,
