@@ -50,7 +50,7 @@ async function runIn(
   signal: AbortSignal,
 ): Promise<BenchReport> {
   const world = await World.open('bench', stack)
-  const failed = true
+  let failed = true
   try {
     const source = await world.createTopic('source', partitions)
     const { kafkaClasspath, pids: serverPids } = stack

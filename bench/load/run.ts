@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs, { type Admin } from 'kafkajs'
 import { formatCount, type Say } from '../run/say.ts'
+import { createTopic } from '../run/topics.ts'
 import { type CommitSource, openCommitSource } from './commits.ts'
 import { Ledger } from './ledger.ts'
 import type { LoadOptions } from './options.ts'
@@ -50,7 +51,7 @@ export async function runLoad(
 async function partitionsOf(admin: Admin, topic: string, say: Say): Promise<number[]> {
   if (!(await admin.listTopics()).includes(topic)) {
     say.line(`making the topic ${topic} with ${newTopicPartitions} partitions`)
-    await admin.createTopics({ topics: [{ topic, numPartitions: newTopicPartitions }] })
+    await createTopic(admin, topic, newTopicPartitions, {})
   }
   const offsets = await admin.fetchTopicOffsets(topic)
   return offsets.map(({ partition }) => partition).sort((a, b) => a - b)

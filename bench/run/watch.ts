@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import kafkajs, { type Admin } from 'kafkajs'
+import type { Admin } from 'kafkajs'
 import type { Client } from 'pg'
 import type { Sample } from './rate.ts'
+import { isStillBeingMade } from './topics.ts'
 
 /** Source records that the log has taken, dead letters included. */
 export async function countLogged(client: Client): Promise<number> {
@@ -24,18 +25,11 @@ export function offsetCounter(admin: Admin, topic: string): () => Promise<number
       const partitions = await admin.fetchTopicOffsets(topic)
       return partitions.reduce((sum, { high }) => sum + Number(high), 0)
     } catch (error) {
-      if (error instanceof kafkajs.KafkaJSProtocolError && stillBeingMade.has(error.type)) return 0
+      if (isStillBeingMade(error)) return 0
       throw error
     }
   }
 }
-
-/** What a broker says of a topic that was created a moment ago. */
-const stillBeingMade: ReadonlySet<string> = new Set([
-  'UNKNOWN_TOPIC_OR_PARTITION',
-  'LEADER_NOT_AVAILABLE',
-  'NOT_LEADER_FOR_PARTITION',
-])
 
 export interface Watch {
   /** How often to look. */

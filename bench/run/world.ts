@@ -7,6 +7,7 @@ import type { StackEnvironment } from '../../stack/environment.ts'
 import { migrate } from '../../stack/migrate.ts'
 import { defaultStackDirectory } from '../../stack/paths.ts'
 import { type Role, RoleProcess } from './roles.ts'
+import { createTopic } from './topics.ts'
 
 /** Servers to work on. */
 export interface Servers {
@@ -59,11 +60,7 @@ export class World {
   /** Events carry old timestamps: nothing may expire. */
   async createTopic(suffix: string, partitions: number): Promise<string> {
     const topic = this.topicName(suffix)
-    const configEntries = [{ name: 'retention.ms', value: '-1' }]
-    await this.admin.createTopics({
-      waitForLeaders: true,
-      topics: [{ topic, numPartitions: partitions, configEntries }],
-    })
+    await createTopic(this.admin, topic, partitions, { 'retention.ms': '-1' })
     return topic
   }
 
