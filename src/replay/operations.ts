@@ -45,11 +45,16 @@ const ANY_ID = '00000000-0000-0000-0000-000000000000'
 export function createReplayOperations(deps: ReplayOperationsDependencies): ReplayOperations {
   const workflows = replayWorkflows(deps.temporal.client, deps.taskQueue)
   const getReplay = (replayId: string) => findReplay(deps.replays, workflows, replayId)
-  const control = async (replayId: string, asked: Promise<Asked<unknown>>): Promise<ReplayView> => {
-    const outcome = await asked
-    if (outcome === 'missing') throw await whyMissing(deps.replays, replayId)
+  const control = async (
+    replayId: string,
+    ask: (replayId: string) => Promise<Asked<unknown>>,
+  ): Promise<ReplayView> => {
+    const known = await deps.replays.getReplay(replayId)
+    const outcome = known !== null && hasEnded(known.status) ? 'ended' : await ask(replayId)
     if (outcome === 'ended') throw new ServiceError('REPLAY_ENDED', `the replay ${replayId} has ended`)
-    return await getReplay(replayId)
+    if (outcome !== 'missing') return await getReplay(replayId)
+    if (known === null) throw new ServiceError('REPLAY_NOT_FOUND', `there is no replay ${replayId}`)
+    throw new ServiceError('REPLAY_ENDED', `the replay ${replayId} does not run any more`)
   }
   return {
     async checkReplay(request) {
@@ -84,22 +89,15 @@ export function createReplayOperations(deps: ReplayOperationsDependencies): Repl
       const { items, nextCursor } = await deps.replays.listReplays(query)
       return { items: items.map(viewOfRecord), nextCursor }
     },
-    cancelReplay: (replayId) => control(replayId, workflows.cancel(replayId)),
-    pauseReplay: (replayId) => control(replayId, workflows.control(replayId, 'pause')),
-    resumeReplay: (replayId) => control(replayId, workflows.control(replayId, 'resume')),
+    cancelReplay: (replayId) => control(replayId, workflows.cancel),
+    pauseReplay: (replayId) => control(replayId, (id) => workflows.control(id, 'pause')),
+    resumeReplay: (replayId) => control(replayId, (id) => workflows.control(id, 'resume')),
   }
 }
 
 function requireSame(replayId: string, stored: ReplayRequest, request: ReplayRequest): void {
   if (!sameReplayRequest(stored, request))
     throw new ServiceError('REPLAY_ID_REUSED', `the replay ${replayId} exists with another request`)
-}
-
-async function whyMissing(replays: ReplayStore, replayId: string): Promise<ServiceError> {
-  const known = await replays.getReplay(replayId)
-  return known === null
-    ? new ServiceError('REPLAY_NOT_FOUND', `there is no replay ${replayId}`)
-    : new ServiceError('REPLAY_ENDED', `the replay ${replayId} does not run any more`)
 }
 
 /** What ended, the store knows for good. What runs, its workflow knows best; without Temporal the store has to do. */

@@ -16,9 +16,12 @@ export interface TemporalClient {
   close(): Promise<void>
 }
 
+/** Not part of a call's own deadline. */
+const CONNECT_MS = 4_000
+
 /** Connects when it is first used, and again by itself. */
 export function createTemporalClient(config: TemporalConfig): TemporalClient {
-  const connection = Connection.lazy(connectionOptions(config))
+  const connection = Connection.lazy({ ...connectionOptions(config), connectTimeout: CONNECT_MS })
   const client = new Client({ connection, namespace: config.namespace })
   return {
     client,

@@ -1,5 +1,6 @@
 /** The activities on real servers: a database with a log in it, Kafka, and a reader of what arrived. */
 import { randomUUID } from 'node:crypto'
+import type { Kafka } from 'kafkajs'
 import { afterAll, beforeAll } from 'vitest'
 import type { ActivityDependencies, ActivityScope } from '../../activities/dependencies.ts'
 import { recordLeaf } from '../../src/domain/leaf.ts'
@@ -23,7 +24,16 @@ export interface Platform {
 }
 
 export function usePlatform(name: string) {
-  const broker = useBroker()
+  const plain = useBroker()
+  const sources: string[] = []
+  const broker = {
+    ...plain,
+    async makeTopic(partitions = 1, config: Record<string, string> = {}): Promise<string> {
+      const topic = await plain.makeTopic(partitions, config)
+      sources.push(topic)
+      return topic
+    },
+  }
   const platform = {} as Platform
   beforeAll(async () => {
     platform.database = await createTestDatabase(`replay_${name}`)
@@ -51,10 +61,21 @@ export function usePlatform(name: string) {
     }
   })
   afterAll(async () => {
+    await deleteTargets(plain.kafka, sources)
     await platform.connections?.close()
     await platform.database?.drop()
   })
   return { broker, platform, fill: (options: FillOptions) => fill(platform.store, options) }
+}
+
+/** Targets are called after their sources. */
+async function deleteTargets(kafka: Kafka, sources: readonly string[]): Promise<void> {
+  const admin = kafka.admin()
+  await admin.connect()
+  const all = await admin.listTopics()
+  const topics = all.filter((topic) => sources.some((source) => topic.startsWith(`${source}-`)))
+  if (topics.length > 0) await admin.deleteTopics({ topics })
+  await admin.disconnect()
 }
 
 const ignore = (): void => undefined
