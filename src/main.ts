@@ -69,14 +69,14 @@ async function workOf(role: Role, config: Config): Promise<Work> {
 
 /** Runs a role until it is told to stop. Health is served from the beginning, work begins when the schema is there. */
 async function run(role: Role, config: Config, log: Logger, stopping: AbortSignal): Promise<void> {
-  const context = createContext(config, log, stopping)
+  const context = createContext(config, log)
   const work = await workOf(role, config)
   const parts: RunningRole[] = []
   const server = await serveHttp(role, context, work)
   log.info('listening', { url: server.url })
   const asked = aborted(stopping)
   try {
-    await untilSchemaReady(context.schema, log, stopping)
+    await untilSchemaReady(context.store.schema, log, stopping)
     if (work.ingests) parts.push(startIngestRole(context, work.ingestStatus))
     if (work.works) parts.push((await import('./roles/worker.ts')).startWorkerRole(context))
     log.info('ready', { url: server.url })
@@ -104,7 +104,7 @@ const temporalProbe = (temporal: TemporalClient): Probe =>
 /** Health, metrics and, where the role has it, the API: there from the first moment, also while servers are waited for. */
 async function serveHttp(role: Role, context: RoleContext, work: Work): Promise<RunningServer> {
   const { config, metrics, log, directory } = context
-  const probes = [databaseProbe(context.schema), pingProbe('kafka', () => directory.ping())]
+  const probes = [databaseProbe(context.store.schema), pingProbe('kafka', () => directory.ping())]
   if (work.temporal !== null) probes.push(temporalProbe(work.temporal))
   if (work.ingests) probes.push(work.ingestStatus.probe)
   const readiness = createReadiness(probes)

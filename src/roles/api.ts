@@ -4,10 +4,6 @@ import type { Readiness } from '../api/health.ts'
 import { registerLogMetrics } from '../metrics/logs.ts'
 import { createReplayOperations } from '../replay/operations.ts'
 import type { TemporalClient } from '../replay/temporalClient.ts'
-import { createCheckpointStore } from '../store/checkpoints.ts'
-import { createQueryStore } from '../store/queries.ts'
-import { createEventLogReader } from '../store/reader.ts'
-import { createReplayStore } from '../store/replays.ts'
 import type { RoleContext } from './context.ts'
 
 /** The admin API over the same operations that the CLI and Temporal's own tools use. */
@@ -16,26 +12,24 @@ export function createApiRole(
   temporal: TemporalClient,
   readiness: () => Promise<Readiness>,
 ): Express {
-  const { config, database, directory, metrics, log } = context
-  const checkpoints = createCheckpointStore(database)
+  const { config, store, directory, metrics, log } = context
   const operations = createReplayOperations({
     temporal,
     taskQueue: config.temporal.taskQueue,
-    replays: createReplayStore(database),
-    log: createEventLogReader(database),
-    checkpoints,
+    replays: store.replays,
+    log: store.reader,
+    checkpoints: store.checkpoints,
     topics: directory,
     settings: { createTargets: config.replay.createTargets, ingestedTopics: config.kafka.topics },
     now: Date.now,
   })
-  const queries = createQueryStore(database)
-  registerLogMetrics(metrics.registry, queries.allLogs)
+  registerLogMetrics(metrics.registry, store.queries.allLogs)
   return createApi({
     readiness,
     metrics,
     log,
     operations,
-    queries: { ...queries, ...checkpoints },
+    queries: { ...store.queries, ...store.checkpoints },
     allowedHosts: config.http.allowedHosts,
   })
 }

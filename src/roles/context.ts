@@ -3,9 +3,8 @@ import { createKafkaConnection, type KafkaConnection } from '../kafka/connection
 import { createTopicDirectory, type KafkaTopicDirectory } from '../kafka/topic-directory.ts'
 import type { Logger } from '../logger.ts'
 import { createMetrics, type Metrics } from '../metrics/metrics.ts'
-import type { SchemaProbe } from '../ports.ts'
 import { createDatabase, type Database } from '../store/database.ts'
-import { createSchemaProbe } from '../store/schemaProbe.ts'
+import { createStore, type Store } from '../store/store.ts'
 
 /** What all roles of one process share. */
 export interface RoleContext {
@@ -13,11 +12,9 @@ export interface RoleContext {
   readonly log: Logger
   readonly metrics: Metrics
   readonly database: Database
-  readonly schema: SchemaProbe
+  readonly store: Store
   readonly kafka: KafkaConnection
   readonly directory: KafkaTopicDirectory
-  /** Aborts when the process has been asked to stop. */
-  readonly stopping: AbortSignal
 }
 
 /** A role at work; `stop` finishes or gives up what it has begun. The caller bounds the time. */
@@ -26,7 +23,7 @@ export interface RunningRole {
 }
 
 /** Builds the clients; opens no connection yet. */
-export function createContext(config: Config, log: Logger, stopping: AbortSignal): RoleContext {
+export function createContext(config: Config, log: Logger): RoleContext {
   const database = createDatabase({
     url: config.database.url,
     maxAppenders: config.database.appendPoolSize,
@@ -48,10 +45,13 @@ export function createContext(config: Config, log: Logger, stopping: AbortSignal
     log,
     metrics: createMetrics(),
     database,
-    schema: createSchemaProbe(database),
+    store: createStore(database, {
+      dedupWindowOffsets: config.ingest.dedupWindowOffsets,
+      onBlockerTerminated: (blocker) =>
+        log.warn('ended a session that held the lock of a log', { ...blocker }),
+    }),
     kafka,
     directory: createTopicDirectory(kafka),
-    stopping,
   }
 }
 

@@ -5,7 +5,6 @@ import { startIngest } from '../ingest/ingest.ts'
 import type { IngestObserver } from '../ingest/observer.ts'
 import type { TopicIngestSettings } from '../ingest/topic.ts'
 import { createSourceConsumerFactory } from '../kafka/source-consumer.ts'
-import { createEventLogWriter } from '../store/writer.ts'
 import type { RoleContext, RunningRole } from './context.ts'
 
 /** Kafka answers a fetch after this long even when nothing came. */
@@ -16,14 +15,10 @@ const maxGroupBytes = 4 << 20
 
 /** Starts ingest of all topics; the health of each log goes into `status`. */
 export function startIngestRole(context: RoleContext, status: IngestStatus): RunningRole {
-  const { config, log, database, kafka, directory } = context
-  const writer = createEventLogWriter(database, {
-    dedupWindowOffsets: config.ingest.dedupWindowOffsets,
-    onBlockerTerminated: (blocker) => log.warn('ended a session that held the lock of a log', { ...blocker }),
-  })
+  const { config, log, store, kafka, directory } = context
   return startIngest(config.kafka.topics, {
     consumers: createSourceConsumerFactory(kafka, directory),
-    writer,
+    writer: store.writer,
     directory,
     observer: status.observe(context.metrics.ingest),
     decode: createRecordDecoder(
