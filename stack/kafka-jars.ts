@@ -49,7 +49,7 @@ export function javaMajor(output: string): number | null {
 }
 
 function missing(what: string): string {
-  const debian = 'apt-get install -y openjdk-17-jre-headless maven'
+  const debian = 'apt-get install -y openjdk-17-jdk-headless maven'
   return `${what}. Kafka needs a Docker engine, or Java ${oldestJava} with Maven (Debian: ${debian}; macOS: brew install openjdk maven), or a broker named in KAFKA_BROKERS`
 }
 
