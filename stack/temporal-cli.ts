@@ -52,7 +52,7 @@ async function downloadWithSdk(site: Site): Promise<string | null> {
     cwd: projectRoot,
     stdio: 'ignore',
   })
-  let seen = -1
+  let seen = folderBytes(downloadFolder())
   const watch = setInterval(() => {
     const size = folderBytes(downloadFolder())
     if (size === seen) child.kill('SIGKILL')
