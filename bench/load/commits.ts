@@ -26,7 +26,7 @@ async function fromDatabase(url: string, topic: string): Promise<CommitSource> {
   await client.connect()
   return {
     name: 'partition_logs in PostgreSQL',
-    everyMs: 4,
+    everyMs: 5,
     async read() {
       const { rows } = await client.query<{ partition: number; next_offset: string }>({
         name: 'next-offsets',

@@ -1,6 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Producer } from 'kafkajs'
-import { makeEvent } from '../source/event.ts'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { makeEvent, type SourceRecord } from '../source/event.ts'
+import type { BatchProducer } from '../source/producer.ts'
+import { RecordBatchEncoder } from '../source/recordBatch.ts'
 import type { Ledger } from './ledger.ts'
 import type { LoadOptions } from './options.ts'
 
@@ -17,13 +18,15 @@ export interface Production {
  * were. Rejects with the first failure.
  */
 export async function produceAtRate(
-  producer: Producer,
+  producer: BatchProducer,
   options: LoadOptions,
-  { partitions, seed }: { readonly partitions: readonly number[]; readonly seed: number },
+  seed: number,
   ledger: Ledger,
   signal: AbortSignal,
 ): Promise<Production> {
-  const { topic, eventsPerSecond, seconds, batchSize } = options
+  const { eventsPerSecond, seconds, batchSize } = options
+  const { partitions } = producer
+  const encoder = new RecordBatchEncoder()
   const total = eventsPerSecond * seconds
   const startedMs = performance.now()
   const inFlight = new Set<Promise<void>>()
@@ -34,7 +37,9 @@ export async function produceAtRate(
     const events = Math.min(batchSize, total - sent)
     await untilDue(dueMs)
     const partition = partitions[batch % partitions.length] ?? 0
-    const send = sendBatch(producer, topic, partition, { seed, first: sent, events })
+    const bytes = encoder.encode(makeRecords(seed, sent, events), 'none')
+    const send = producer
+      .send(partition, bytes)
       .then((offset) => ledger.acknowledge(partition, offset, { events, dueMs }, performance.now()))
       .catch((error: Error) => {
         failure ??= error
@@ -49,39 +54,29 @@ export async function produceAtRate(
   return { sent, startedMs }
 }
 
-/** Timers have a resolution of a millisecond: what is due by then is sent without one. */
+/** Timers have a resolution of a millisecond. What is late still lets answers be read in between. */
 async function untilDue(dueMs: number): Promise<void> {
   const waitMs = dueMs - performance.now()
-  if (waitMs > 1) await sleep(waitMs)
+  if (waitMs >= 1) await sleep(waitMs)
+  else await nextTurn()
 }
 
-interface Slice {
-  readonly seed: number
-  readonly first: number
-  readonly events: number
-}
+const headersByType = new Map<string, SourceRecord['headers']>()
 
-/** Returns the offset of the first of them. */
-async function sendBatch(
-  producer: Producer,
-  topic: string,
-  partition: number,
-  { seed, first, events }: Slice,
-): Promise<number> {
+/** Plain valid events, as of now. */
+function makeRecords(seed: number, first: number, count: number): SourceRecord[] {
   const timestamp = Date.now()
-  const messages = Array.from({ length: events }, (_, index) => {
+  return Array.from({ length: count }, (_, index) => {
     const event = { ...makeEvent(seed, first + index), timestamp }
+    // A hash in it would no longer fit.
     delete event.provenance
+    const headers = headersByType.get(event.type) ?? [['event-type', Buffer.from(event.type)]]
+    headersByType.set(event.type, headers)
     return {
-      partition,
-      key: String(event.data['orderId']),
-      value: JSON.stringify(event),
-      timestamp: String(timestamp),
-      headers: { 'event-type': event.type },
+      key: Buffer.from(String(event.data['orderId'])),
+      value: Buffer.from(JSON.stringify(event)),
+      headers,
+      timestamp,
     }
   })
-  const [answer] = await producer.send({ topic, messages, acks: -1 })
-  if (answer?.baseOffset === undefined || answer.partition !== partition)
-    throw new Error(`Kafka did not say where a batch for partition ${partition} went`)
-  return Number(answer.baseOffset)
 }

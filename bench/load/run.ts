@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs, { type Admin } from 'kafkajs'
 import { formatCount, type Say } from '../run/say.ts'
 import { createTopic } from '../run/topics.ts'
+import { BatchProducer } from '../source/producer.ts'
 import { type CommitSource, openCommitSource } from './commits.ts'
 import { Ledger } from './ledger.ts'
 import type { LoadOptions } from './options.ts'
@@ -26,35 +27,33 @@ export async function runLoad(
     connectionTimeout: 10_000,
   })
   const admin = kafka.admin()
-  const producer = kafka.producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner })
   await admin.connect()
   let commits: CommitSource | null = null
+  let producer: BatchProducer | null = null
   try {
-    const partitions = await partitionsOf(admin, options.topic, say)
-    await producer.connect()
+    await ensureTopic(admin, options.topic, say)
+    producer = await BatchProducer.connect(admin, options.topic)
     commits = await openCommitSource(options, admin)
     say.line(`commits are seen through ${commits.name}`)
     const ledger = new Ledger()
     const watching = new AbortController()
     const watch = watchCommits(commits, ledger, options, say, watching.signal)
-    const { sent, startedMs } = await produceAtRate(producer, options, { partitions, seed }, ledger, signal)
+    const { sent, startedMs } = await produceAtRate(producer, options, seed, ledger, signal)
     const endedMs = performance.now()
     await Promise.race([drain(ledger, sent, signal), watch])
     watching.abort()
     await watch
     return { options, ledger, sent, startedMs, endedMs, interrupted: signal.aborted }
   } finally {
-    await Promise.allSettled([producer.disconnect(), admin.disconnect(), commits?.close()])
+    producer?.close()
+    await Promise.allSettled([admin.disconnect(), commits?.close()])
   }
 }
 
-async function partitionsOf(admin: Admin, topic: string, say: Say): Promise<number[]> {
-  if (!(await admin.listTopics()).includes(topic)) {
-    say.line(`making the topic ${topic} with ${newTopicPartitions} partitions`)
-    await createTopic(admin, topic, newTopicPartitions, {})
-  }
-  const offsets = await admin.fetchTopicOffsets(topic)
-  return offsets.map(({ partition }) => partition).sort((a, b) => a - b)
+async function ensureTopic(admin: Admin, topic: string, say: Say): Promise<void> {
+  if ((await admin.listTopics()).includes(topic)) return
+  say.line(`making the topic ${topic} with ${newTopicPartitions} partitions`)
+  await createTopic(admin, topic, newTopicPartitions, {})
 }
 
 /** Runs until it is told to stop; rejects when the source of commits fails. */

@@ -52,6 +52,7 @@ async function produceAll(
   for (const { partition, codec, records } of generateBatches(options)) {
     signal.throwIfAborted()
     const table = tables[partition] ?? new RecordTable()
+    const expectedOffset = table.size
     for (const { record, fate } of records) {
       table.add(table.size, digestRecord(record), fate === 'accepted')
       if (fate === 'accepted') accepted++
@@ -61,7 +62,7 @@ async function produceAll(
       records.map(({ record }) => record),
       codec,
     )
-    sending.push(producer.send(partition, batch, records.length))
+    sending.push(sendTo(producer, partition, batch, expectedOffset))
     if (sending.length >= window) await sending.shift()
     produced += records.length
     if (codec !== 'none') compressedBatches++
@@ -69,4 +70,16 @@ async function produceAll(
   }
   await Promise.all(sending)
   return { produced, accepted, deadLetters, tables, compressedBatches }
+}
+
+/** In an empty topic the n-th record lands at offset n: anything else would make the score worthless. */
+async function sendTo(
+  producer: BatchProducer,
+  partition: number,
+  batch: Buffer,
+  expectedOffset: number,
+): Promise<void> {
+  const offset = await producer.send(partition, batch)
+  if (offset !== expectedOffset)
+    throw new Error(`a batch for partition ${partition} landed at ${offset}, not at ${expectedOffset}`)
 }

@@ -7,24 +7,16 @@ const produceKey = 0
 const produceVersion = 7
 const requestTimeoutMs = 30_000
 
-interface Waiting {
-  readonly expectedOffset: number
-  resolve(): void
-  reject(error: Error): void
-}
-
-/** Sends finished record batches with acks=all and checks that each landed where it was meant to. */
+/** Sends finished record batches with acks=all, each once: a failure fails the batch, nothing is tried again. */
 export class BatchProducer {
   readonly #topic: string
   readonly #leaders: ReadonlyMap<number, BrokerSocket>
-  readonly #next = new Map<number, number>()
 
   private constructor(topic: string, leaders: ReadonlyMap<number, BrokerSocket>) {
     this.#topic = topic
     this.#leaders = leaders
   }
 
-  /** The topic must be empty: the n-th record sent to a partition is expected at offset n. */
   static async connect(admin: Admin, topic: string): Promise<BatchProducer> {
     const { brokers } = await admin.describeCluster()
     const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
@@ -40,13 +32,18 @@ export class BatchProducer {
     return new BatchProducer(topic, leaders)
   }
 
-  /** Resolves when the batch is committed; several may be under way, they land in the order of the calls. */
-  async send(partition: number, batch: Buffer, count: number): Promise<void> {
+  get partitions(): readonly number[] {
+    return [...this.#leaders.keys()].sort((a, b) => a - b)
+  }
+
+  /**
+   * Resolves with the offset of the batch's first record when all replicas have it. Several batches may be under way;
+   * those of one partition land in the order of the calls.
+   */
+  async send(partition: number, batch: Buffer): Promise<number> {
     const leader = this.#leaders.get(partition)
     if (leader === undefined) throw new Error(`${this.#topic} has no partition ${partition}`)
-    const offset = this.#next.get(partition) ?? 0
-    this.#next.set(partition, offset + count)
-    await leader.produce(this.#topic, partition, batch, offset)
+    return leader.produce(this.#topic, partition, batch)
   }
 
   close(): void {
@@ -56,7 +53,7 @@ export class BatchProducer {
 
 class BrokerSocket {
   readonly #socket: Socket
-  readonly #waiting = new Map<number, Waiting>()
+  readonly #waiting = new Map<number, PromiseWithResolvers<number>>()
   #correlation = 0
   #received: Buffer = Buffer.alloc(0)
 
@@ -77,13 +74,14 @@ class BrokerSocket {
     return new BrokerSocket(socket)
   }
 
-  produce(topic: string, partition: number, batch: Buffer, expectedOffset: number): Promise<void> {
+  produce(topic: string, partition: number, batch: Buffer): Promise<number> {
     const correlation = this.#correlation++
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#waiting.set(correlation, { expectedOffset, resolve, reject })
+    const waiting = Promise.withResolvers<number>()
+    if (this.#socket.destroyed) waiting.reject(new Error('the connection to the broker is closed'))
+    else this.#waiting.set(correlation, waiting)
     this.#socket.write(produceRequest(correlation, topic, partition, batch.length))
     this.#socket.write(batch)
-    return promise
+    return waiting.promise
   }
 
   close(): void {
@@ -108,11 +106,8 @@ class BrokerSocket {
     // One topic, one partition: correlation, count, name, count, partition, error, base offset.
     const at = 8 + 2 + answer.readInt16BE(8) + 4 + 4
     const code = answer.readInt16BE(at)
-    const offset = Number(answer.readBigInt64BE(at + 2))
     if (code !== 0) waiting.reject(new Error(`the broker refused a batch with error ${code}`))
-    else if (offset !== waiting.expectedOffset)
-      waiting.reject(new Error(`a batch landed at offset ${offset}, not at ${waiting.expectedOffset}`))
-    else waiting.resolve()
+    else waiting.resolve(Number(answer.readBigInt64BE(at + 2)))
   }
 
   #fail(error: Error): void {

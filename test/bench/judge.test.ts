@@ -205,7 +205,7 @@ describe.each(readers)('judging real topics with %s', (_name, reader) => {
     try {
       for (const [partition, records] of partitions.entries()) {
         if (records.length === 0) continue
-        await producer.send(partition, encoder.encode(records, 'zstd'), records.length)
+        await producer.send(partition, encoder.encode(records, 'zstd'))
       }
     } finally {
       producer.close()
