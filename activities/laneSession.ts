@@ -91,8 +91,7 @@ function session(
   async function send(page: EventPage): Promise<void> {
     const { records } = page
     if (records.count === 0) return
-    const headersOf = (index: number) => headers(page, index)
-    await lane.send(log.targetPartition, { records, selected: null, headersOf })
+    await lane.send(log.targetPartition, { records, selected: null, headersOf: headers(page) })
   }
 
   async function replayPages(stop: () => boolean): Promise<void> {
@@ -100,7 +99,6 @@ function session(
     const startedMs = deps.now()
     if (!begun) await lane.begin()
     begun = false
-    const unchanged = checkTargetId(deps, work)
     let next = position
     let events = 0
     let bytes = 0
@@ -119,7 +117,7 @@ function session(
       deps.now() - startedMs < MAX_TRANSACTION_MS &&
       !stop()
     )
-    await unchanged
+    await checkTargetId(deps, work)
     await lane.commit(encodeCursor(next, plan.planHash))
     position = next
     deps.observer.transaction('committed')
@@ -140,13 +138,12 @@ function advance(position: Position, page: EventPage): Position {
   }
 }
 
-/** Beside the sends, once per transaction: a topic made again takes records without a word. */
-function checkTargetId({ topics }: ActivityDependencies, { plan, log }: PlannedLogWork): Promise<void> {
-  const check = topics.currentTopicId(plan.targetTopic, log.targetPartition).then((topicId) => {
-    if (topicId === plan.targetTopicId) return
+/**
+ * After the last send, once per transaction: a topic that was made again takes records without a word. Those that went
+ * into the old one are found at the next transaction, or by the fence.
+ */
+async function checkTargetId({ topics }: ActivityDependencies, { plan, log }: PlannedLogWork): Promise<void> {
+  const topicId = await topics.currentTopicId(plan.targetTopic, log.targetPartition)
+  if (topicId !== plan.targetTopicId)
     throw new ServiceError('TARGET_RECREATED', `the topic ${plan.targetTopic} was deleted and made again`)
-  })
-  // Awaited before the commit; when a send fails before that, its error is the one that counts.
-  check.catch(() => undefined)
-  return check
 }
