@@ -44,9 +44,10 @@ export function useBroker() {
   afterAll(async () => {
     const admin = kafka.admin()
     await admin.connect()
-    for (const topic of topics) {
-      if ((await directory.describe(topic)) !== null) await admin.deleteTopics({ topics: [topic] })
-    }
+    // Replay targets are named after their topic: they go with it.
+    const made = [...topics]
+    const ours = (await admin.listTopics()).filter((name) => made.some((topic) => name.startsWith(topic)))
+    if (ours.length > 0) await admin.deleteTopics({ topics: ours })
     await admin.disconnect()
     directory.close()
     link.destroy()
