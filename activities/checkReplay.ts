@@ -1,7 +1,8 @@
 /** Whether a replay can be made, without making anything: for the API before it starts one, and for the plan itself. */
-import type { ReplayRequest } from '../src/domain/replay.ts'
+import { offset } from '../src/domain/model.ts'
+import type { EventFilters, ReplayRequest } from '../src/domain/replay.ts'
 import { defaultTargetTopic } from '../src/domain/replayId.ts'
-import type { LogRangeCount, TopicDescription, TopicDirectory } from '../src/ports.ts'
+import type { EventLogReader, LogRangeCount, TopicDescription, TopicDirectory } from '../src/ports.ts'
 import { type LogRange, type RangeSources, refuse, resolveRanges } from './ranges.ts'
 import { addedHeaderBytes } from './replayHeaders.ts'
 import { judgeTarget, needsOf, type TargetNeeds } from './targetChecks.ts'
@@ -26,6 +27,8 @@ export interface CheckedReplay {
 
 /** Counts in flight: each is a scan of a range. */
 const COUNTS_AT_ONCE = 2
+/** Offsets; some tenths of a second. */
+const COUNT_STEP = 500_000n
 
 /**
  * Throws ServiceError with the field at fault: UNKNOWN_TOPIC, UNKNOWN_PARTITION, RANGE_EMPTY, OFFSET_NOT_INGESTED,
@@ -85,11 +88,37 @@ async function countRanges(
   const counts: LogRangeCount[] = ranges.map(() => nothing)
   const queue = ranges.entries()
   const worker = async (): Promise<void> => {
-    for (const [index, { log, from, to }] of queue) {
-      signal?.throwIfAborted()
-      if (from < to) counts[index] = await deps.log.countRange(log.logId, from, to, request.filters ?? {})
-    }
+    for (const [index, range] of queue)
+      counts[index] = await countRange(deps.log, range, request.filters ?? {}, signal)
   }
   await Promise.all(Array.from({ length: COUNTS_AT_ONCE }, worker))
   return ranges.map((range, index) => ({ ...range, count: counts[index] ?? nothing }))
+}
+
+/** In steps, so that a cancellation is heard. */
+async function countRange(
+  reader: EventLogReader,
+  { log, from, to }: LogRange,
+  filters: EventFilters,
+  signal: AbortSignal | undefined,
+): Promise<LogRangeCount> {
+  let count = nothing
+  for (let at: bigint = from; at < to; at += COUNT_STEP) {
+    signal?.throwIfAborted()
+    const end = at + COUNT_STEP < to ? at + COUNT_STEP : to
+    count = sum(count, await reader.countRange(log.logId, offset(at), offset(end), filters))
+  }
+  return count
+}
+
+const sum = (left: LogRangeCount, right: LogRangeCount): LogRangeCount => ({
+  planned: left.planned + right.planned,
+  total: left.total + right.total,
+  minTimestamp: earlier(left.minTimestamp, right.minTimestamp),
+  maxRecordBytes: Math.max(left.maxRecordBytes, right.maxRecordBytes),
+})
+
+function earlier(left: bigint | null, right: bigint | null): bigint | null {
+  if (left === null || right === null) return left ?? right
+  return left < right ? left : right
 }

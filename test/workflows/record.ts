@@ -1,0 +1,86 @@
+/**
+ * Records the histories that guard determinism: `node test/workflows/record.ts`, with TEMPORAL_ADDRESS set, writes
+ * test/histories. Run it when a workflow changes on purpose, and keep the old ones while such workflows may still run.
+ */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Context } from '@temporalio/activity'
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js'
+import type { Activities } from '../../activities/contract.ts'
+import { arithmeticActivities, openHarness } from './harness.ts'
+
+const folder = join(import.meta.dirname, '../histories')
+const harness = await openHarness()
+const { client, taskQueue } = harness
+const events = { topic: 'events', targetTopic: 'target' }
+
+const start = (activities: Activities, input: unknown) =>
+  client.workflow.start('replay', { taskQueue, workflowId: harness.play(activities), args: [input] })
+
+async function save(name: string, workflowId: string): Promise<void> {
+  const history: unknown = JSON.parse(
+    historyToJSON(await client.workflow.getHandle(workflowId).fetchHistory()),
+  )
+  const text = JSON.stringify({ workflowId, history }, withoutPlaces, 1)
+  writeFileSync(join(folder, `${name}.json`), `${text}\n`)
+}
+
+/** Where it was recorded is nobody's business. */
+function withoutPlaces(name: string, value: unknown): unknown {
+  if (name === 'stackTrace') return ''
+  // Process and host: of the worker, and in the name of its own queue.
+  return typeof value === 'string' && /^\d+@/.test(value) ? 'recorder' : value
+}
+
+/** Goes on until it is cancelled or at the end, ten offsets at a time. */
+const patient = async (to: bigint, from: bigint): Promise<bigint> => {
+  let cursor = from
+  while (cursor < to && !Context.current().cancellationSignal.aborted) {
+    cursor += 10n
+    Context.current().heartbeat()
+    await sleep(50)
+  }
+  return cursor
+}
+
+const paused = arithmeticActivities({
+  logs: 6,
+  perLog: 500,
+  slice: (log, from) => patient(BigInt(log.to), from),
+})
+const completed = await start(paused.activities, events)
+await sleep(1_000)
+await completed.executeUpdate('pause')
+await completed.executeUpdate('resume')
+await completed.result()
+await save('replay-completed', completed.workflowId)
+await save('replayLog-paused', `${completed.workflowId}/log-0`)
+
+const endless = arithmeticActivities({
+  logs: 2,
+  perLog: 1_000_000,
+  slice: (log, from) => patient(BigInt(log.to), from),
+})
+const cancelled = await start(endless.activities, events)
+await sleep(1_000)
+await cancelled.cancel()
+await cancelled.result().catch(() => undefined)
+await save('replay-cancelled', cancelled.workflowId)
+await save('replayLog-cancelled', `${cancelled.workflowId}/log-1`)
+
+const refused = await start(endless.activities, { topic: 'events', fromOffset: '-1' })
+await refused.result().catch(() => undefined)
+await save('replay-refused', refused.workflowId)
+
+const storeCheckpoint: Activities['storeCheckpoint'] = async ({ checkpointId, requestedBy }) => ({
+  id: checkpointId,
+  topic: 'events',
+  createdAt: new Date().toISOString(),
+  createdBy: requestedBy,
+  positions: [{ partition: 0, offset: '5', size: '5', rootHash: '0'.repeat(64) }],
+})
+const workflowId = harness.play({ ...endless.activities, storeCheckpoint }).replace('replay/', 'checkpoint/')
+await client.workflow.execute('createCheckpoint', { taskQueue, workflowId, args: [{ topic: 'events' }] })
+await save('createCheckpoint', workflowId)
+await harness.close()
