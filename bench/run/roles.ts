@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { typescriptArguments } from '../../stack/migrate.ts'
 import { projectRoot } from '../../stack/paths.ts'
 import { freePorts } from '../../stack/ports.ts'
 import { logTail } from '../../stack/process.ts'
@@ -40,7 +39,7 @@ export class RoleProcess {
     mkdirSync(dirname(logFile), { recursive: true })
     const log = openSync(logFile, 'a')
     try {
-      const child = spawn(process.execPath, typescriptArguments('src/main.ts', [role]), {
+      const child = spawn(process.execPath, ['src/main.ts', role], {
         cwd: projectRoot,
         env: { ...env, HOST: '127.0.0.1', [portVariable]: String(port) },
         stdio: ['ignore', log, log],
