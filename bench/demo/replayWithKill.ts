@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { ReplayView } from '../../src/domain/replayView.ts'
 import type { Api } from '../run/api.ts'
 import { RateMeter } from '../run/rate.ts'
@@ -34,6 +35,8 @@ interface Replaying {
 /** The worker dies at the first sight of this much. */
 const killAtShare = 0.3
 const everyMs = 10
+/** Far less than a new worker needs to start. */
+const stillMs = 100
 const patienceMs = 90_000
 
 /**
@@ -65,7 +68,7 @@ export async function replayWithKill(run: Replaying, worker: RoleProcess): Promi
   await worker.kill()
   const killedMs = performance.now()
   meter.interrupt()
-  const killedAt = await count()
+  const killedAt = await settled(count, signal)
   if (killedAt >= expected)
     throw new Error('the replay was over before its worker could be killed: run again with more --events')
   say.line(
@@ -89,4 +92,15 @@ export async function replayWithKill(run: Replaying, worker: RoleProcess): Promi
   )
   const replay = await untilReplayEnded(api, replayId, second, signal)
   return { replay, killedAt, resumeSeconds, kills: 1, eventsPerSecond: meter.perSecond() }
+}
+
+/** The broker may still be taking in what the dead worker had sent: the count after it has stood still for a while. */
+async function settled(count: () => Promise<number>, signal: AbortSignal): Promise<number> {
+  let before = await count()
+  for (;;) {
+    await sleep(stillMs, undefined, { signal })
+    const now = await count()
+    if (now === before) return now
+    before = now
+  }
 }
