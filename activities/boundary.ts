@@ -27,7 +27,10 @@ export async function runActivity<Result>(
   }
   try {
     context.heartbeat(details)
-    return await work(scope)
+    const result = await work(scope)
+    // Paused by an operator with Temporal's own tools: a result would end the activity and begin the next one.
+    if (context.cancellationDetails?.paused) throw new CancelledFailure('the activity was paused')
+    return result
   } catch (error) {
     if (error instanceof CancelledFailure) throw error
     if (context.cancellationSignal.aborted) throw new CancelledFailure('the activity was cancelled')

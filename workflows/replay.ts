@@ -72,7 +72,8 @@ async function work(
     await children.run(plan.concurrency, plan.planId)
     return state.logs.every(({ phase }) => phase === 'done') ? { status: 'completed' } : 'more'
   } catch (error) {
-    if (isCancellation(error))
+    // What ends in the course of a cancellation is not tried again, and need not say that it was cancelled.
+    if (isCancellation(error) || CancellationScope.current().consideredCancelled)
       return { status: 'cancelled', error: { code: 'CANCELLED', detail: 'the replay was cancelled' } }
     return { status: 'failed', error: describe(error) }
   }

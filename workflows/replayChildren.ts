@@ -1,10 +1,12 @@
 /** The children of a replay: one workflow per log, a bounded number at once. */
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
 import {
   CancellationScope,
   type ChildWorkflowHandle,
   condition,
   log,
   setCurrentDetails,
+  sleep,
   startChild,
   workflowInfo,
 } from '@temporalio/workflow'
@@ -16,6 +18,7 @@ type Child = ChildWorkflowHandle<typeof replayLog>
 
 /** Long enough for a slice on a killed worker to be noticed. */
 const PAUSE_WAIT = '8 s'
+const START_ATTEMPTS = 60
 
 export interface ReplayChildren {
   /** Tells every child; when pausing, resolves when no slice runs, or after a bounded wait. */
@@ -78,17 +81,31 @@ export function replayChildren(state: ReplayState): ReplayChildren {
   }
 }
 
-function startLog(state: ReplayState, entry: LogState, planId: string, paused: boolean): Promise<Child> {
+async function startLog(
+  state: ReplayState,
+  entry: LogState,
+  planId: string,
+  paused: boolean,
+): Promise<Child> {
   const { partition, from, to, planned } = entry.log
   const { topic, targetTopic } = state.request
-  return startChild<typeof replayLog>('replayLog', {
-    workflowId: `${state.workflowId}/log-${partition}`,
-    args: [{ planId, log: entry.log, name: `${topic}/${partition} → ${targetTopic}`, paused }],
-    staticSummary: `${topic}/${partition} → ${targetTopic}`,
-    staticDetails: `Offsets ${from} to ${to} (exclusive), ${planned} events planned`,
-    // A worker killed inside a workflow task delays its log by this much.
-    workflowTaskTimeout: '5 s',
-  })
+  const name = `${topic}/${partition} → ${targetTopic}`
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startChild<typeof replayLog>('replayLog', {
+        workflowId: `${state.workflowId}/log-${partition}`,
+        args: [{ planId, log: entry.log, name, paused }],
+        staticSummary: name,
+        staticDetails: `Offsets ${from} to ${to} (exclusive), ${planned} events planned`,
+        // A worker killed inside a workflow task delays its log by this much.
+        workflowTaskTimeout: '5 s',
+      })
+    } catch (error) {
+      // The child of a parent that was terminated a moment ago is on its way out.
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError) || attempt === START_ATTEMPTS) throw error
+      await sleep('1 s')
+    }
+  }
 }
 
 /** A child that ends at this moment needs no telling. */

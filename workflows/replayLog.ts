@@ -1,11 +1,12 @@
 /** One log of a replay: slice after slice until its range is done. */
 import {
+  ActivityFailure,
+  ApplicationFailure,
   CancellationScope,
   CancelledFailure,
   condition,
   continueAsNew,
   getExternalWorkflowHandle,
-  isCancellation,
   setCurrentDetails,
   setHandler,
   workflowInfo,
@@ -51,8 +52,8 @@ export async function replayLog(input: ReplayLogInput): Promise<SliceResult> {
     try {
       position = await scope.run(() => replaySlice.executeWithOptions({ summary }, [work]))
     } catch (error) {
-      // Cancelled before it knew its cursor; when the whole log is cancelled, that goes on below.
-      if (!isCancellation(error) || !scope.consideredCancelled) throw error
+      // Stopped before it knew its cursor; when the whole log is cancelled, that goes on below.
+      if (!scope.consideredCancelled || isFinal(error)) throw error
     } finally {
       slice = null
     }
@@ -79,6 +80,15 @@ export async function replayLog(input: ReplayLogInput): Promise<SliceResult> {
   }
   return position
 }
+
+/**
+ * What is to be cancelled is not tried again: a slice of a killed worker ends with its heartbeat time-out, one that
+ * lost Kafka with that. Only what trying again would not mend is still a failure.
+ */
+const isFinal = (error: unknown): boolean =>
+  error instanceof ActivityFailure &&
+  error.cause instanceof ApplicationFailure &&
+  error.cause.nonRetryable === true
 
 /** A slice that was cancelled returns where it stopped: the cancellation itself goes on here. */
 function throwIfCancelled(): void {

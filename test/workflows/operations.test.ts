@@ -1,8 +1,9 @@
 /** The operations of the edges, with a worker of ours, on real servers. */
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import type { ActivityDependencies } from '../../activities/dependencies.ts'
 import type { ReplayView } from '../../src/domain/replayView.ts'
 import { ServiceError } from '../../src/errors.ts'
@@ -13,6 +14,7 @@ import { usePlatform } from '../activities/fixture.ts'
 import { until } from '../support/platform.ts'
 import { testServers } from '../support/servers.ts'
 
+vi.setConfig({ testTimeout: 120_000 })
 const { broker, platform, fill } = usePlatform('operations')
 const taskQueue = `test-${randomUUID()}`
 let temporal: TemporalClient
@@ -52,7 +54,7 @@ async function reaches(replayId: string, status: ReplayView['status']): Promise<
       const view = await operations.getReplay(replayId)
       return view.status === status && view
     },
-    30_000,
+    90_000,
     () => `${replayId} never became ${status}`,
   )
 }
@@ -74,6 +76,7 @@ it('replays, and shows the same from the workflow and from the store', async () 
     receipt: { events: '200' },
   })
   const handle = temporal.client.workflow.getHandle(done.workflowId)
+  await handle.result()
   expect(await handle.query('progress')).toEqual(done)
   expect((await operations.listReplays({ limit: 1 })).items[0]).toEqual(done)
   expect((await platform.store.replays.getReplay(done.replayId))?.createdBy).toBe('ada')
@@ -102,11 +105,11 @@ it('is the same replay for the same id and request, and refuses the id to anothe
 })
 
 it('pauses, resumes and cancels', async () => {
-  const topic = await topicOf(40_000)
+  const topic = await topicOf(16_000)
   const { replayId } = await operations.startReplay({ topic }, 'ada')
   await until(
     async () => BigInt((await operations.getReplay(replayId)).progress.events) > 0n,
-    30_000,
+    90_000,
     () => 'no progress',
   )
   const paused = await operations.pauseReplay(replayId)
@@ -119,7 +122,7 @@ it('pauses, resumes and cancels', async () => {
   expect((await operations.resumeReplay(replayId)).status).toBe('running')
   await until(
     async () => (await broker.directory.bounds(`${topic}-replay`, 0)).end > end,
-    30_000,
+    90_000,
     () => 'not resumed',
   )
   await operations.cancelReplay(replayId)
@@ -133,22 +136,52 @@ it('pauses, resumes and cancels', async () => {
     expect(await codeOf(control(nobody))).toBe('REPLAY_NOT_FOUND')
 })
 
-it('goes on, exactly, when a terminated replay is started again', async () => {
-  const topic = await topicOf(20_000)
+it('stands still while its activity is paused with Temporal’s own tools', async () => {
+  const topic = await topicOf(16_000)
   const { replayId, workflowId } = await operations.startReplay({ topic }, 'ada')
   await until(
     async () => BigInt((await operations.getReplay(replayId)).progress.events) > 0n,
-    30_000,
+    90_000,
+    () => 'no progress',
+  )
+  const { workflowService } = temporal.client
+  const activity = {
+    namespace: 'default',
+    execution: { workflowId: `${workflowId}/log-0` },
+    type: 'replaySlice',
+  }
+  await workflowService.pauseActivity(activity)
+  const pending = async () =>
+    (await temporal.client.workflow.getHandle(`${workflowId}/log-0`).describe()).raw.pendingActivities?.[0]
+  // PENDING_ACTIVITY_STATE_PAUSED
+  await until(
+    async () => (await pending())?.state === 4,
+    90_000,
+    () => 'not paused',
+  )
+  const { end } = await broker.directory.bounds(`${topic}-replay`, 0)
+  await sleep(1_500)
+  expect((await broker.directory.bounds(`${topic}-replay`, 0)).end).toBe(end)
+  await workflowService.unpauseActivity(activity)
+  expect((await reaches(replayId, 'completed')).receipt?.events).toBe('16000')
+})
+
+it('goes on, exactly, when a terminated replay is started again', async () => {
+  const topic = await topicOf(16_000)
+  const { replayId, workflowId } = await operations.startReplay({ topic }, 'ada')
+  await until(
+    async () => BigInt((await operations.getReplay(replayId)).progress.events) > 0n,
+    90_000,
     () => 'no progress',
   )
   await temporal.client.workflow.getHandle(workflowId).terminate('test')
   const stopped = await operations.getReplay(replayId)
   expect(stopped).toMatchObject({ status: 'failed', error: { code: 'CANCELLED' } })
   await operations.startReplay({ topic }, 'ada', replayId)
-  expect((await reaches(replayId, 'completed')).receipt?.events).toBe('20000')
+  expect((await reaches(replayId, 'completed')).receipt?.events).toBe('16000')
   const offsets = (await broker.readCommitted(`${topic}-replay`)).map(({ timestamp }) => timestamp)
   expect(offsets).toEqual([...new Set(offsets)].sort())
-  expect(offsets).toHaveLength(20_000)
+  expect(offsets).toHaveLength(16_000)
 })
 
 it('refuses before anything is started, and says the same when started all the same', async () => {
@@ -249,7 +282,7 @@ it('shows what the store knows when no worker answers', async () => {
 })
 
 it('a worker that is asked to stop hands its slices back at once', async () => {
-  const topic = await topicOf(40_000)
+  const topic = await topicOf(16_000)
   const queue = `test-${randomUUID()}`
   const own = createReplayOperations({ ...platform.deps, temporal, taskQueue: queue })
   const slow = { ...platform.deps, settings: { ...platform.deps.settings, pageEvents: 8, sliceMs: 120_000 } }
@@ -257,7 +290,7 @@ it('a worker that is asked to stop hands its slices back at once', async () => {
   const { replayId } = await own.startReplay({ topic }, 'ada')
   await until(
     async () => BigInt((await own.getReplay(replayId)).progress.events) > 0n,
-    30_000,
+    90_000,
     () => 'no progress',
   )
   const askedAt = performance.now()
@@ -265,7 +298,7 @@ it('a worker that is asked to stop hands its slices back at once', async () => {
   expect(performance.now() - askedAt).toBeLessThan(5_000)
   expect(leaving.state()).toBe('stopped')
   const taking = start(platform.deps, queue)
-  expect((await reaches(replayId, 'completed')).receipt?.events).toBe('40000')
-  expect(await broker.readCommitted(`${topic}-replay`)).toHaveLength(40_000)
+  expect((await reaches(replayId, 'completed')).receipt?.events).toBe('16000')
+  expect(await broker.readCommitted(`${topic}-replay`)).toHaveLength(16_000)
   await taking.stop()
 })
