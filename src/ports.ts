@@ -363,9 +363,11 @@ export interface TopicDirectory {
 export interface SourceConsumerHandlers {
   /**
    * Called once per fetched batch, also for batches emptied by filtering, one at a time per partition. Returning means
-   * "fetch on"; the batch may still be worked on. `heartbeat` may throw: let it through.
+   * "fetch on"; the batch may still be worked on. A handler that takes long sends heartbeats; they may throw: let it through.
    */
   onBatch(batch: SourceBatch, heartbeat: () => Promise<void>): Promise<void>
+  /** What was fetched of the partition cannot be read; it is fetched again after a wait. */
+  onTrouble?(partition: number, error: unknown): void
   /** After each (re)join: what is assigned now. */
   onAssigned(partitions: readonly number[]): void
   /** The consumer died and does not come back; rebuild it. */

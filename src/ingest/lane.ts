@@ -4,7 +4,7 @@ import { type ErrorCode, isRetryable, ServiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { EventLogWriter, LogState, SourceBatch, SourceConsumer, TopicDirectory } from '../ports.ts'
 import { appendRequest, GroupAppend } from './append.ts'
-import { decodePart, emptyGroup, type Group, type RecordDecoder } from './group.ts'
+import { decodePart, emptyGroup, type RecordDecoder } from './group.ts'
 import { GroupOffsetMirror } from './mirror.ts'
 import type { IngestObserver } from './observer.ts'
 import { openSourceLog } from './open.ts'
@@ -21,8 +21,6 @@ export interface LaneSettings {
   readonly maxGroupBytes: number
   /** Fetched bytes that may wait for decoding before fetching pauses. */
   readonly maxQueuedBytes: number
-  /** While fetching is held up, the group hears from us this often. */
-  readonly heartbeatMs: number
 }
 
 export interface LaneDependencies {
@@ -51,7 +49,7 @@ export class PartitionLane {
   /** Sessions that broke since the last commit: each waits longer before it is opened again. */
   #breaks = 0
   #session: LaneSession | null = null
-  #opening: Promise<void> | null = null
+  #opening: AbortController | null = null
   #closed = false
 
   constructor(topic: string, partition: number, deps: LaneDependencies) {
@@ -69,30 +67,40 @@ export class PartitionLane {
   }
 
   /**
-   * Takes a fetched batch, or drops it and seeks when it does not join on. Returns when there is room for another.
-   * `heartbeat` may throw when the group rebalances; what was taken before stays taken.
+   * Takes a fetched batch, or drops it and seeks when it does not join on. Never waits: kafkajs fetches on only when every
+   * partition of a broker has returned, so a lane that cannot take more pauses its own partition until it can.
    */
-  async take(batch: SourceBatch, heartbeat: () => Promise<void>): Promise<void> {
-    if (this.#session === null && !this.#closed) this.#open()
-    if (this.#opening !== null) await this.#keepAlive(this.#opening, heartbeat)
+  take(batch: SourceBatch): void {
     const session = this.#session
     if (session === null || this.#stopped.signal.aborted) {
-      if (this.#closed) this.#deps.consumer.pause(this.#partition)
+      this.#deps.consumer.pause(this.#partition)
+      if (!this.#closed) this.#open()
       return
     }
     this.#deps.observer.lag(this.#topic, this.#partition, batch.highWatermark - batch.nextOffset)
-    if (batch.fetchedOffset !== session.fetchNext) return this.#rejoin(session)
+    if (batch.fetchedOffset !== session.fetchNext) {
+      this.#rejoin(session)
+      return
+    }
     session.seeksInARow = 0
     session.fetchNext = batch.nextOffset
     session.push(batch)
-    await this.#keepAlive(session.room(this.#deps.settings.maxQueuedBytes), heartbeat)
+    if (session.queuedBytes >= this.#deps.settings.maxQueuedBytes) this.#holdFetching(session)
+  }
+
+  /** What was fetched could not be read at all (a record set whose checksum is wrong); it is fetched again. */
+  trouble(error: unknown): void {
+    this.#waiting(asServiceError(error))
   }
 
   /** The partition went to another member: stop taking, let the append in flight finish. */
   release(): void {
+    this.#opening?.abort()
+    this.#opening = null
     this.#session?.end()
     this.#session = null
     this.#closed = false
+    this.#deps.observer.released(this.#topic, this.#partition)
   }
 
   /** Ends the lane for good; the append in flight finishes. The caller bounds the time. */
@@ -102,6 +110,14 @@ export class PartitionLane {
     session?.end()
     await session?.tail
     await this.#mirror.flush()
+    this.#deps.observer.released(this.#topic, this.#partition)
+  }
+
+  #holdFetching(session: LaneSession): void {
+    this.#deps.consumer.pause(this.#partition)
+    void session.room(this.#deps.settings.maxQueuedBytes).then(() => {
+      if (this.#session === session) this.#deps.consumer.resume(this.#partition)
+    })
   }
 
   /** The batch does not join on: fetch again from where the log goes on; if that does not help, look closer. */
@@ -120,27 +136,34 @@ export class PartitionLane {
 
   #open(): void {
     if (this.#opening !== null) return
-    this.#opening = this.#openUntilDone().finally(() => {
-      this.#opening = null
+    const opening = new AbortController()
+    this.#opening = opening
+    void this.#openUntilDone(AbortSignal.any([this.#stopped.signal, opening.signal])).finally(() => {
+      if (this.#opening === opening) this.#opening = null
     })
   }
 
-  async #openUntilDone(): Promise<void> {
-    const { writer, directory, consumer, observer } = this.#deps
+  /** Never rejects. Ends without a word when `signal` says that nobody wants the partition here any more. */
+  async #openUntilDone(signal: AbortSignal): Promise<void> {
+    const { consumer, observer } = this.#deps
     try {
-      if (this.#breaks > 0) await sleep(backoffMs(this.#breaks), undefined, { signal: this.#stopped.signal })
+      if (this.#breaks > 0) await sleep(backoffMs(this.#breaks), undefined, { signal })
       const log = await untilAvailable(
-        () => openSourceLog({ writer, directory, observer }, this.#topic, this.#partition),
+        () => openSourceLog(this.#deps, this.#topic, this.#partition),
         (error) => this.#waiting(error),
-        this.#stopped.signal,
+        signal,
       )
-      observer.waiting(this.#topic, this.#partition, null)
+      if (signal.aborted) return
+      // What broke a session before is over when something commits, not when it is tried again.
+      if (this.#breaks === 0) observer.waiting(this.#topic, this.#partition, null)
+      observer.opened(this.#topic, this.#partition)
       const session = new LaneSession(log)
       this.#session = session
       consumer.seek(this.#partition, log.position.nextOffset)
+      consumer.resume(this.#partition)
       void this.#run(session)
     } catch (error) {
-      this.#fail(error)
+      if (!signal.aborted) this.#fail(error)
     }
   }
 
@@ -149,7 +172,7 @@ export class PartitionLane {
     const { settings } = this.#deps
     try {
       while (!session.signal.aborted) {
-        const batch = await session.take(this.#lingerLeft(session.group))
+        const batch = await session.take(this.#lingerLeft(session))
         if (session.signal.aborted) return
         if (batch !== null) await this.#decode(session, batch)
         const enough = !settings.batchMode || session.group.entries.length >= settings.batchSize
@@ -161,8 +184,8 @@ export class PartitionLane {
   }
 
   /** How long a group that is too small may still wait for more; null when there is nothing to wait with. */
-  #lingerLeft(group: Group): number | null {
-    if (group.entries.length === 0) return null
+  #lingerLeft({ group, position: { nextOffset } }: LaneSession): number | null {
+    if (group.entries.length === 0 && group.nextOffset === nextOffset) return null
     return Math.max(0, group.startedMs + this.#deps.settings.lingerMs - performance.now())
   }
 
@@ -217,7 +240,7 @@ export class PartitionLane {
       const outcome = await untilAvailable(
         () => append.attempt(() => directory.currentTopicId(this.#topic, this.#partition)),
         (error) => this.#waiting(error),
-        this.#stopped.signal,
+        session.signal,
       )
       observer.waiting(this.#topic, this.#partition, null)
       if (outcome.kind === 'moved') return this.#movedOn(session, outcome.position)
@@ -226,7 +249,7 @@ export class PartitionLane {
       observer.appended({ topic: this.#topic, partition: this.#partition, ...outcome })
       this.#mirror.moveTo(outcome.nextOffset)
     } catch (error) {
-      if (!this.#stopped.signal.aborted) this.#breakOff(session, error)
+      if (!session.signal.aborted) this.#breakOff(session, error)
     }
   }
 
@@ -245,11 +268,13 @@ export class PartitionLane {
   /** A session that broke: what cannot get better closes the log, all else starts again from the log's row. */
   #breakOff(session: LaneSession, error: unknown): void {
     session.end()
+    if (this.#session !== session) return
     if (error instanceof ServiceError && !isRetryable(error.code)) {
       this.#fail(error)
       return
     }
     this.#breaks += 1
+    this.#waiting(asServiceError(error))
     this.#deps.log.warn('ingest of a partition starts again from its log', {
       topic: this.#topic,
       partition: this.#partition,
@@ -277,29 +302,11 @@ export class PartitionLane {
   #waiting(error: ServiceError): void {
     this.#deps.observer.waiting(this.#topic, this.#partition, { code: error.code, detail: error.message })
   }
-
-  async #keepAlive(work: Promise<void>, heartbeat: () => Promise<void>): Promise<void> {
-    const ticks = setInterval(() => wake(), this.#deps.settings.heartbeatMs)
-    let wake: () => void = () => undefined
-    let settled = false
-    const done = work.finally(() => {
-      settled = true
-    })
-    try {
-      while (!settled) {
-        const tick = new Promise<void>((resolve) => {
-          wake = resolve
-        })
-        await Promise.race([done, tick])
-        await heartbeat()
-      }
-    } finally {
-      clearInterval(ticks)
-    }
-  }
 }
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+const asServiceError = (error: unknown): ServiceError =>
+  error instanceof ServiceError ? error : new ServiceError('INTERNAL', 'an unexpected error; see the log')
 const backoffMs = (breaks: number): number => Math.min(100 * 2 ** (breaks - 1), 5_000)
 
 const recreated = (log: LogState, topicId: string): ServiceError =>

@@ -1,7 +1,7 @@
 import { gapLeaf } from '../domain/leaf.ts'
 import type { GapEntry, LogPosition, Offset } from '../domain/model.ts'
 import { ServiceError } from '../errors.ts'
-import type { EventLogWriter, LogState, TopicDirectory } from '../ports.ts'
+import type { EventLogWriter, LogState, TopicDescription, TopicDirectory } from '../ports.ts'
 import { appendRequest } from './append.ts'
 import type { IngestObserver } from './observer.ts'
 import { judgePosition } from './position.ts'
@@ -23,12 +23,10 @@ export async function openSourceLog(
   partition: number,
 ): Promise<LogState> {
   const { writer, directory } = deps
-  const description = await directory.describe(topic)
-  if (description === null) throw new ServiceError('KAFKA_UNAVAILABLE', `topic ${topic} does not exist now`)
+  // The log before Kafka: were Kafka asked first, what another writer appended meanwhile would look like truncation.
+  const log = (await writer.findLog(topic, partition)) ?? (await openNewLog(deps, topic, partition))
+  const description = await describe(directory, topic)
   const bounds = await directory.bounds(topic, partition)
-  const log =
-    (await writer.findLog(topic, partition)) ??
-    (await writer.openLog({ topic, partition, topicId: description.topicId }, bounds.start, -1))
   const epochEnd = log.leaderEpoch < 0 ? null : await directory.epochEnd(topic, partition, log.leaderEpoch)
   const verdict = judgePosition(log.identity, log.position.nextOffset, {
     topicId: description.topicId,
@@ -38,8 +36,6 @@ export async function openSourceLog(
   switch (verdict.kind) {
     case 'continue':
       return log
-    case 'missing':
-      throw new ServiceError('KAFKA_UNAVAILABLE', `topic ${topic} does not exist now`)
     case 'recreated':
       throw new ServiceError(
         'TOPIC_RECREATED',
@@ -54,6 +50,22 @@ export async function openSourceLog(
     case 'gap':
       return { ...log, position: await recordGap(deps, log, verdict.to) }
   }
+}
+
+async function openNewLog(
+  { writer, directory }: OpenDependencies,
+  topic: string,
+  partition: number,
+): Promise<LogState> {
+  const { topicId } = await describe(directory, topic)
+  const { start } = await directory.bounds(topic, partition)
+  return await writer.openLog({ topic, partition, topicId }, start, -1)
+}
+
+async function describe(directory: TopicDirectory, topic: string): Promise<TopicDescription> {
+  const description = await directory.describe(topic)
+  if (description === null) throw new ServiceError('KAFKA_UNAVAILABLE', `topic ${topic} does not exist now`)
+  return description
 }
 
 async function recordGap(deps: OpenDependencies, log: LogState, to: Offset): Promise<LogPosition> {

@@ -2,8 +2,7 @@ import type { LogIdentity, Offset } from '../domain/model.ts'
 
 /** What Kafka says now about the source partition of a log. */
 export interface SourceFacts {
-  /** Null when the topic does not exist at the moment. */
-  readonly topicId: string | null
+  readonly topicId: string
   /** End offset of the leader epoch that the log took its newest records from; null when not known. */
   readonly epochEnd: Offset | null
   /** First offset that Kafka still has. */
@@ -13,7 +12,6 @@ export interface SourceFacts {
 
 export type PositionVerdict =
   | { readonly kind: 'continue' }
-  | { readonly kind: 'missing' }
   | { readonly kind: 'recreated'; readonly topicId: string }
   | { readonly kind: 'truncated'; readonly end: Offset }
   | { readonly kind: 'gap'; readonly to: Offset }
@@ -28,7 +26,6 @@ export function judgePosition(
   nextOffset: Offset,
   facts: SourceFacts,
 ): PositionVerdict {
-  if (facts.topicId === null) return { kind: 'missing' }
   if (facts.topicId !== identity.topicId) return { kind: 'recreated', topicId: facts.topicId }
   if (facts.epochEnd !== null && facts.epochEnd < nextOffset)
     return { kind: 'truncated', end: facts.epochEnd }

@@ -51,6 +51,10 @@ export class LaneSession {
     this.#wakeTaker?.()
   }
 
+  get queuedBytes(): number {
+    return this.#queuedBytes
+  }
+
   get isIdle(): boolean {
     return this.#queue.length === 0
   }

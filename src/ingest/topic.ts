@@ -1,12 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../logger.ts'
-import type {
-  EventLogWriter,
-  SourceBatch,
-  SourceConsumer,
-  SourceConsumerFactory,
-  TopicDirectory,
-} from '../ports.ts'
+import type { EventLogWriter, SourceConsumer, SourceConsumerFactory, TopicDirectory } from '../ports.ts'
 import type { RecordDecoder } from './group.ts'
 import { type LaneSettings, PartitionLane } from './lane.ts'
 import type { IngestObserver } from './observer.ts'
@@ -110,22 +104,24 @@ export class TopicIngest {
       minBytes: settings.minBytes,
       maxWaitMs: settings.maxWaitMs,
       handlers: {
-        onBatch: (batch, heartbeat) => this.#take(consumer, batch, heartbeat),
+        onBatch: async (batch) => this.#lane(consumer, batch.partition).take(batch),
+        onTrouble: (partition, error) => this.#lane(consumer, partition).trouble(error),
         onAssigned: (partitions) => this.#assigned(consumer, partitions),
         onCrash: (error) => ended.reject(error),
       },
     })
+    const leave = (): void => void consumer.stop(stopConsumerMs)
     try {
+      // Joining waits for every other member of the group: stopping must not wait for that.
+      signal.addEventListener('abort', leave, { once: true })
       await consumer.start()
+      signal.removeEventListener('abort', leave)
       await ended.promise
     } finally {
+      signal.removeEventListener('abort', leave)
       await Promise.all([...this.#lanes.values()].map((lane) => lane.stop()))
       await consumer.stop(stopConsumerMs)
     }
-  }
-
-  async #take(consumer: SourceConsumer, batch: SourceBatch, heartbeat: () => Promise<void>): Promise<void> {
-    await this.#lane(consumer, batch.partition).take(batch, heartbeat)
   }
 
   #assigned(consumer: SourceConsumer, partitions: readonly number[]): void {

@@ -31,7 +31,7 @@ const smallestRecord = 7
  * may then lie before `fetchedOffset`: what it is must not depend on where reading began.
  */
 export function openSourceBatch(fetched: FetchedSet): SourceBatch {
-  const set = fetched.recordSet
+  const set = detached(fetched.recordSet)
   const headers = readBatchHeaders(set)
   const last = headers.at(-1)
   const from = Number(fetched.fetchedOffset)
@@ -49,6 +49,12 @@ export function openSourceBatch(fetched: FetchedSet): SourceBatch {
     bytes: set.length,
   }
 }
+
+/**
+ * A record set is a view on the whole answer, which may hold 16 MiB for other partitions: one that is much smaller gets
+ * bytes of its own, so that keeping it does not keep them.
+ */
+const detached = (set: Buffer): Buffer => (set.buffer.byteLength > 2 * set.length ? Buffer.from(set) : set)
 
 const toOffset = (value: number): Offset => offset(BigInt(value))
 

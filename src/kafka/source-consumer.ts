@@ -202,10 +202,11 @@ class TopicConsumer implements SourceConsumer {
     const failures = (this.#failures.get(partition) ?? 0) + 1
     this.#failures.set(partition, failures)
     const backoffMs = Math.min(firstBackoffMs * 2 ** (failures - 1), longestBackoffMs)
-    const { topic } = this.#options
-    const reason = unavailable('batch', error).message
+    const { topic, handlers } = this.#options
+    const trouble = unavailable(`a batch of ${topic}/${partition} cannot be read`, error)
+    handlers.onTrouble?.(partition, trouble)
     this.#connection.log.warn(
-      { topic, partition, failures, backoffMs, reason },
+      { topic, partition, failures, backoffMs, reason: trouble.message },
       'a batch failed; it is read again',
     )
     const until = performance.now() + backoffMs

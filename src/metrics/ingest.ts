@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import type { ErrorCode } from '../errors.ts'
 import type { IngestObserver } from '../ingest/observer.ts'
 
 /** Ingest's observer as Prometheus metrics. */
@@ -6,6 +7,23 @@ export function createIngestMetrics(registry: Registry): IngestObserver {
   const flow = flowMetrics(registry)
   const health = healthMetrics(registry)
   const waiting = new Map<string, string>()
+  const closed = new Map<string, ErrorCode>()
+  const reopen = (topic: string, partition: number): void => {
+    const code = closed.get(`${topic} ${partition}`)
+    if (code !== undefined) health.closed.remove({ topic, partition: String(partition), code })
+    closed.delete(`${topic} ${partition}`)
+  }
+  const setWaiting: IngestObserver['waiting'] = (topic, partition, reason) => {
+    const labels = { topic, partition: partition === null ? '' : String(partition) }
+    const key = `${labels.topic} ${labels.partition}`
+    const before = waiting.get(key)
+    if (before !== undefined && before !== reason?.code) health.waiting.remove({ ...labels, code: before })
+    if (reason === null) waiting.delete(key)
+    else {
+      waiting.set(key, reason.code)
+      health.waiting.set({ ...labels, code: reason.code }, 1)
+    }
+  }
   return {
     appended: (report) => {
       const { topic } = report
@@ -24,18 +42,17 @@ export function createIngestMetrics(registry: Registry): IngestObserver {
       health.gaps.inc({ topic, partition: String(partition) })
       health.gapOffsets.inc({ topic, partition: String(partition) }, Number(to - from))
     },
-    closed: (topic, partition, code) => health.closed.set({ topic, partition: String(partition), code }, 1),
-    waiting: (topic, partition, reason) => {
-      const labels = { topic, partition: partition === null ? '' : String(partition) }
-      const key = `${labels.topic} ${labels.partition}`
-      const before = waiting.get(key)
-      if (before !== undefined && before !== reason?.code) health.waiting.remove({ ...labels, code: before })
-      if (reason === null) waiting.delete(key)
-      else {
-        waiting.set(key, reason.code)
-        health.waiting.set({ ...labels, code: reason.code }, 1)
-      }
+    opened: reopen,
+    released: (topic, partition) => {
+      reopen(topic, partition)
+      setWaiting(topic, partition, null)
+      flow.lag.remove({ topic, partition: String(partition) })
     },
+    closed: (topic, partition, code) => {
+      closed.set(`${topic} ${partition}`, code)
+      health.closed.set({ topic, partition: String(partition), code }, 1)
+    },
+    waiting: setWaiting,
   }
 }
 

@@ -43,8 +43,7 @@ function settingsOf({ config }: RoleContext): TopicIngestSettings {
       lingerMs: batchMaxWaitMs,
       maxGroupEvents,
       maxGroupBytes,
-      maxQueuedBytes: 2 * config.kafka.fetchMaxBytes,
-      heartbeatMs: Math.min(1_000, Math.floor(config.kafka.sessionTimeoutMs / 5)),
+      maxQueuedBytes: 3 * config.kafka.fetchMaxBytes,
     },
   }
 }
@@ -60,6 +59,15 @@ export class IngestStatus {
       partition === null ? topic : `${topic}/${partition}`
     return {
       ...next,
+      opened: (topic, partition) => {
+        this.#closed.delete(name(topic, partition))
+        next.opened(topic, partition)
+      },
+      released: (topic, partition) => {
+        this.#closed.delete(name(topic, partition))
+        this.#waiting.delete(name(topic, partition))
+        next.released(topic, partition)
+      },
       closed: (topic, partition, code, detail) => {
         this.#closed.set(name(topic, partition), code)
         next.closed(topic, partition, code, detail)

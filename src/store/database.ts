@@ -1,5 +1,5 @@
 import type { ConnectionOptions } from 'node:tls'
-import { Pool } from 'pg'
+import { Pool, type PoolClient } from 'pg'
 import { ServiceError } from '../errors.ts'
 
 export interface DatabaseOptions {
@@ -35,6 +35,9 @@ export const LOCK_TIMEOUT_MS = 10_000
 
 const CLOSE_TIMEOUT_MS = 10_000
 
+/** Beyond the server's own statement_timeout, in milliseconds. */
+const READ_GRACE_MS = 5_000
+
 const commonSettings = {
   idle_in_transaction_session_timeout: '10s',
   // A client that vanished without a word is noticed after 25 s, and its locks are freed.
@@ -66,6 +69,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     statement_timeout: statementTimeout,
     ...planSettings,
   })
+  limitUse(readers, (options.statementTimeoutMs ?? 60_000) + READ_GRACE_MS)
   let closing: Promise<void> | null = null
   const close = (): Promise<void> => {
     closing ??= endWithin(CLOSE_TIMEOUT_MS, [appenders, readers])
@@ -81,6 +85,20 @@ async function endWithin(timeoutMs: number, pools: readonly Pool[]): Promise<voi
   })
   await Promise.race([Promise.all(pools.map((pool) => pool.end())), expired])
   clearTimeout(timer)
+}
+
+/**
+ * Cuts a connection that is in use for longer than `limitMs`: the server's own limits don't reach us when the server, or
+ * the network before it, has gone silent.
+ */
+function limitUse(pool: Pool, limitMs: number): void {
+  const watchdogs = new WeakMap<PoolClient, NodeJS.Timeout>()
+  pool.on('acquire', (client) => {
+    const cut = (): void =>
+      void client.connection.stream.destroy(new Error('Connection terminated: no answer in time'))
+    watchdogs.set(client, setTimeout(cut, limitMs).unref())
+  })
+  pool.on('release', (_error, client) => clearTimeout(watchdogs.get(client)))
 }
 
 function createPool(

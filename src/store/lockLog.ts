@@ -32,7 +32,7 @@ export interface LockPatience {
 /**
  * Locks the log's row. A writer that was stopped inside COPY holds it, and PostgreSQL's own time-outs don't fire while
  * it waits for its client: after `patienceMs` whoever blocks us is terminated, if it is an append session of our own
- * role and does not wait itself. The session's lock_timeout ends the wait otherwise, with SQLSTATE 55P03.
+ * role that waits for its client, not for a lock or for work of the server. The session's lock_timeout ends the wait otherwise, with SQLSTATE 55P03.
  */
 export async function lockLog(
   tx: Transaction,
@@ -67,6 +67,7 @@ async function terminateBlockers(client: PoolClient, id: LogId, patience: LockPa
     `select pid, pg_terminate_backend(pid) as ended from pg_stat_activity
       where pid = any(pg_blocking_pids($1::int)) and usename = current_user and datname = current_database()
         and application_name like '%' || $2 and wait_event_type is distinct from 'Lock'
+        and (state like 'idle in transaction%' or wait_event = 'ClientRead')
         and xact_start < clock_timestamp() - $3 * interval '1 millisecond'`,
     [processID, APPEND_SUFFIX, patience.patienceMs],
   )

@@ -1,6 +1,6 @@
-import { Pool } from 'pg'
+import type { Pool } from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createTestDatabase, createTestPool, type TestDatabase } from '../support/database.ts'
 import { PlatformProcess, until } from '../support/platform.ts'
 import { testServers } from '../support/servers.ts'
 import { TestKafka, validEvent } from '../support/source.ts'
@@ -51,7 +51,7 @@ let sql: Pool
 beforeAll(async () => {
   kafka = await TestKafka.connect()
   database = await createTestDatabase()
-  sql = new Pool({ connectionString: database.adminUrl, max: 2 })
+  sql = createTestPool(database.adminUrl)
 })
 afterAll(async () => {
   await kafka.close()

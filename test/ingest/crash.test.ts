@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Pool } from 'pg'
+import type { Pool } from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { hashFromBytes } from '../../src/domain/hash.ts'
 import { appendLeaves, emptyFrontier, encodeFrontier } from '../../src/domain/merkle.ts'
 import { leafIndex } from '../../src/domain/model.ts'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createTestDatabase, createTestPool, type TestDatabase } from '../support/database.ts'
 import { PlatformProcess, until } from '../support/platform.ts'
 import { testServers } from '../support/servers.ts'
 import { TestKafka, validEvent } from '../support/source.ts'
@@ -21,7 +21,7 @@ let sql: Pool
 beforeAll(async () => {
   kafka = await TestKafka.connect()
   database = await createTestDatabase()
-  sql = new Pool({ connectionString: database.adminUrl, max: 2 })
+  sql = createTestPool(database.adminUrl)
 })
 afterAll(async () => {
   await kafka.close()

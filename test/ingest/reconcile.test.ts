@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs from 'kafkajs'
-import { Pool } from 'pg'
+import type { Pool } from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createTestDatabase, createTestPool, type TestDatabase } from '../support/database.ts'
 import { PlatformProcess, until } from '../support/platform.ts'
 import { testServers } from '../support/servers.ts'
 import { TestKafka, validEvent } from '../support/source.ts'
@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => kafka.close())
 beforeEach(async () => {
   database = await createTestDatabase()
-  sql = new Pool({ connectionString: database.adminUrl, max: 2 })
+  sql = createTestPool(database.adminUrl)
 })
 afterEach(async () => {
   await ingest?.kill()

@@ -1,6 +1,6 @@
-import { Pool } from 'pg'
+import type { Pool } from 'pg'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createTestDatabase, createTestPool, type TestDatabase } from '../support/database.ts'
 import { Gate } from '../support/gate.ts'
 import { PlatformProcess, until } from '../support/platform.ts'
 import { testServers } from '../support/servers.ts'
@@ -15,7 +15,7 @@ let platform: PlatformProcess | null = null
 beforeEach(async () => {
   kafka = await TestKafka.connect()
   database = await createTestDatabase()
-  sql = new Pool({ connectionString: database.adminUrl, max: 1 })
+  sql = createTestPool(database.adminUrl)
   const servers = testServers()
   gates = {
     postgres: await Gate.to(new URL(database.appUrl).host),

@@ -4,7 +4,7 @@
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { Client, escapeIdentifier } from 'pg'
+import { Client, escapeIdentifier, Pool } from 'pg'
 import { migrate, migrationsFolder } from '../../src/store/migrate.ts'
 import { testServers } from './servers.ts'
 
@@ -79,4 +79,14 @@ export async function withClient<T>(url: string, work: (client: Client) => Promi
   } finally {
     await client.end()
   }
+}
+
+/**
+ * A small pool for looking at a test database. `end` does not wait until the sockets are closed, and the database is dropped
+ * with force right after it: what the server says to such a connection is of no interest.
+ */
+export function createTestPool(url: string): Pool {
+  const pool = new Pool({ connectionString: url, max: 2 })
+  pool.on('connect', (client) => client.on('error', () => undefined))
+  return pool
 }
