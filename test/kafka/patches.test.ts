@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { createRequire } from 'node:module'
 import net from 'node:net'
 import { promisify } from 'node:util'
-import kafkajs, { type Consumer, type PartitionAssigner } from 'kafkajs'
+import kafkajs, { type Consumer, type ISocketFactory, type PartitionAssigner } from 'kafkajs'
 import { afterAll, describe, expect, test } from 'vitest'
 import { offset } from '../../src/domain/model.ts'
 import { createTransactionLaneFactory } from '../../src/kafka/transaction-lane.ts'
@@ -69,6 +69,30 @@ async function readUntilEnd(topic: string): Promise<string[]> {
     })
   })
   return values
+}
+
+/** Sockets to the broker that answer the first `times` JoinGroup requests themselves, with COORDINATOR_LOAD_IN_PROGRESS. */
+function loadingCoordinator(times: number): { socketFactory: ISocketFactory; answered: () => number } {
+  let answered = 0
+  const joinGroup = 11
+  const socketFactory: ISocketFactory = ({ host, port, onConnect }) => {
+    const socket = net.connect({ host, port }, onConnect)
+    const write = socket.write.bind(socket) as (data: Buffer) => boolean
+    // kafkajs writes one whole request at a time.
+    socket.write = ((data: Buffer): boolean => {
+      if (answered >= times || data.readInt16BE(4) !== joinGroup) return write(data)
+      answered += 1
+      // Throttle time, error, generation, protocol, leader, member, no members (JoinGroup v2 to v5).
+      const body = Buffer.from('00000000 000e ffffffff 0000 0000 0000 00000000'.replaceAll(' ', ''), 'hex')
+      const head = Buffer.alloc(8)
+      head.writeInt32BE(4 + body.length)
+      head.writeInt32BE(data.readInt32BE(8), 4)
+      setImmediate(() => socket.emit('data', Buffer.concat([head, body])))
+      return true
+    }) as typeof socket.write
+    return socket
+  }
+  return { socketFactory, answered: () => answered }
 }
 
 describe('read_committed', () => {
@@ -276,6 +300,31 @@ describe('crashes', () => {
     await admin.disconnect()
     expect(groups[0]?.members).toEqual([])
   })
+
+  test('a coordinator that still loads is asked again', async () => {
+    const topic = await broker.makeTopic()
+    await broker.produce(topic, 0, 1)
+    const loading = loadingCoordinator(2)
+    const kafka = new kafkajs.Kafka({
+      brokers: brokers(),
+      logLevel: kafkajs.logLevel.NOTHING,
+      socketFactory: loading.socketFactory,
+    })
+    const consumer = kafka.consumer({
+      groupId: `kafkatest-${randomUUID()}`,
+      retry: { initialRetryTime: 20, restartOnFailure: async () => false },
+    })
+    consumers.push(consumer)
+    await consumer.connect()
+    await consumer.subscribe({ topics: [topic], fromBeginning: true })
+    const joined = new Promise<string>((resolve) => {
+      consumer.on(consumer.events.GROUP_JOIN, () => resolve('joined'))
+      consumer.on(consumer.events.CRASH, () => resolve('crashed'))
+    })
+    await consumer.run({ eachMessage: async () => undefined })
+    expect(await joined).toBe('joined')
+    expect(loading.answered()).toBe(2)
+  }, 15_000)
 
   test('a leader whose own topic is gone still assigns the others’', async () => {
     const groupId = `kafkatest-${randomUUID()}`
