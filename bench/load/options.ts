@@ -29,13 +29,15 @@ export function readLoadOptions(env: Environment, stack: Environment | null): Lo
   // The stack's database belongs to the stack's broker: no use beside another one.
   const stackDatabase = brokers === stack?.['KAFKA_BROKERS'] ? stack['DATABASE_URL'] : undefined
   const apiUrl = given('API_URL') ?? null
+  // Whoever names an API or a group means to look there.
+  const looksElsewhere = apiUrl !== null || given('KAFKA_GROUP_ID') !== undefined
   const options = {
     brokers: brokers.split(',').map((broker) => broker.trim()),
     topic: given('KAFKA_TOPIC') ?? 'events',
     eventsPerSecond: count('TARGET_THROUGHPUT', 10_000, 1_000_000),
     seconds: count('DURATION', 60, 86_400),
     batchSize: count('BATCH_SIZE', 100, 10_000),
-    databaseUrl: given('DATABASE_URL') ?? (apiUrl === null ? (stackDatabase ?? null) : null),
+    databaseUrl: given('DATABASE_URL') ?? (looksElsewhere ? null : (stackDatabase ?? null)),
     apiUrl,
     groupId: given('KAFKA_GROUP_ID') ?? 'streaming-ingest',
   }

@@ -80,6 +80,7 @@ describe('the variables', () => {
       brokers: ['127.0.0.1:1'],
       databaseUrl: 'postgres://x/y',
     })
+    expect(readLoadOptions({ KAFKA_GROUP_ID: 'g' }, stack)).toMatchObject({ databaseUrl: null, groupId: 'g' })
     expect(readLoadOptions({ KAFKA_BROKERS: 'b:2' }, stack)).toMatchObject({
       brokers: ['b:2'],
       databaseUrl: null,
