@@ -119,7 +119,7 @@ export const variables = z.object({
 
   REPLAY_CREATE_TARGETS: flag(true),
   REPLAY_CONCURRENCY: integer(4, 1, 100),
-  REPLAY_PAGE_EVENTS: integer(5_000, 1, 100_000),
+  REPLAY_PAGE_EVENTS: integer(1_500, 1, 100_000),
   REPLAY_PAGE_BYTES: integer(4_194_304, 65_536, 67_108_864),
   REPLAY_SLICE_MS: integer(20_000, 1_000, 120_000),
 
