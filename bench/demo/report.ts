@@ -28,8 +28,7 @@ export function problemsOf({ filled, checkpoint, killed, log, judgement }: DemoR
     ['foreign on the target', target.foreign],
     ['not as produced on the source', judgement.sourceDiffering],
     ['unaccounted for in the log', log.unaccounted],
-    ['with other bytes in the log', log.differing],
-    ['wrongly accepted or refused', log.misjudged],
+    ['with other bytes or another verdict in the log', log.differing],
   ]
   const problems = must
     .filter(([, count]) => count > 0)
@@ -44,7 +43,7 @@ export function problemsOf({ filled, checkpoint, killed, log, judgement }: DemoR
     if (expected !== found) problems.push(`${found} dead letters ${code} instead of ${expected}`)
   }
   problems.push(...receiptProblems(killed.replay, filled.accepted))
-  return [...problems, ...target.examples]
+  return [...problems, ...target.examples, ...log.examples]
 }
 
 function receiptProblems({ receipt }: ReplayView, accepted: number): string[] {

@@ -83,6 +83,8 @@ public class Reader {
     out.writeInt((int) number(record, "replay-source-partition"));
     out.writeInt(0);
     out.writeLong(number(record, "replay-source-offset"));
+    Header replay = record.headers().lastHeader("replay-id");
+    out.writeLong(replay == null ? 0 : digest(replay.value()));
   }
 
   /** The frame that says that a topic was read to its end. */
@@ -90,7 +92,7 @@ public class Reader {
     out.writeInt(-1 - number);
     out.writeInt(0);
     out.writeLong(records);
-    for (int i = 0; i < 6; i++) out.writeLong(0);
+    for (int i = 0; i < 7; i++) out.writeLong(0);
   }
 
   long digest(byte[] bytes) {

@@ -8,6 +8,15 @@ export interface SeenRecord extends RecordDigest {
   /** What the headers of the replay say it is a copy of; −1 where they say nothing. */
   readonly sourcePartition: number
   readonly sourceOffset: number
+  /** Of the replay that made it (digestText); 0 where the headers say nothing. */
+  readonly replay: bigint
+}
+
+/** The part of one source partition that a replay must have produced. */
+export interface CopiedRange {
+  readonly from: number
+  /** Exclusive. */
+  readonly to: number
 }
 
 export interface Verdict {
@@ -32,6 +41,7 @@ const mostExamples = 10
 /** Holds what is on the target against what must be there. Feed it the target's records, per partition in order. */
 export class Comparison {
   readonly #tables: readonly RecordTable[]
+  readonly #ranges: readonly CopiedRange[] | null
   readonly #seen: readonly Uint8Array[]
   readonly #lastRow: number[]
   readonly #counts = { records: 0, doubled: 0, outOfOrder: 0, bytesDiffering: 0, misplaced: 0, foreign: 0 }
@@ -39,8 +49,10 @@ export class Comparison {
   readonly #examples: string[] = []
   #byContent: Map<string, Place[]> | undefined
 
-  constructor(tables: readonly RecordTable[]) {
+  /** `ranges`: by source partition, what must be there and nothing else; everything when left out. */
+  constructor(tables: readonly RecordTable[], ranges: readonly CopiedRange[] | null = null) {
     this.#tables = tables
+    this.#ranges = ranges
     this.#seen = tables.map((table) => new Uint8Array(table.size))
     this.#lastRow = tables.map(() => -1)
   }
@@ -75,7 +87,7 @@ export class Comparison {
     let missing = 0
     this.#tables.forEach((table, partition) => {
       for (let row = 0; row < table.size; row++) {
-        if (!table.isAccepted(row) || this.#seen[partition]?.[row] === 1) continue
+        if (!this.#isExpected(partition, row) || this.#seen[partition]?.[row] === 1) continue
         missing++
         this.#say(`the copy of ${partition}/${table.offsetAt(row)} is missing`)
       }
@@ -96,11 +108,21 @@ export class Comparison {
     if (record.sourcePartition < 0 && record.sourceOffset < 0) return this.#placeByContent(record)
     const table = this.#tables[record.sourcePartition]
     const row = table?.find(record.sourceOffset) ?? -1
-    return row >= 0 && table?.isAccepted(row) === true ? { partition: record.sourcePartition, row } : null
+    const expected = row >= 0 && this.#isExpected(record.sourcePartition, row)
+    return expected ? { partition: record.sourcePartition, row } : null
+  }
+
+  #isExpected(partition: number, row: number): boolean {
+    const table = this.#tables[partition]
+    if (table?.isAccepted(row) !== true) return false
+    if (this.#ranges === null) return true
+    const range = this.#ranges[partition]
+    const offset = table.offsetAt(row)
+    return range !== undefined && offset >= range.from && offset < range.to
   }
 
   #placeByContent(record: SeenRecord): Place | null {
-    this.#byContent ??= indexByContent(this.#tables)
+    this.#byContent ??= indexByContent(this.#tables, (partition, row) => this.#isExpected(partition, row))
     const places = this.#byContent.get(contentKey(record)) ?? []
     return places.find(({ partition, row }) => this.#seen[partition]?.[row] !== 1) ?? places[0] ?? null
   }
@@ -122,11 +144,14 @@ interface Place {
 const contentKey = ({ timestamp, key, headers, value }: RecordDigest): string =>
   `${timestamp} ${key} ${headers} ${value}`
 
-function indexByContent(tables: readonly RecordTable[]): Map<string, Place[]> {
+function indexByContent(
+  tables: readonly RecordTable[],
+  isExpected: (partition: number, row: number) => boolean,
+): Map<string, Place[]> {
   const index = new Map<string, Place[]>()
   tables.forEach((table, partition) => {
     for (let row = 0; row < table.size; row++) {
-      if (!table.isAccepted(row)) continue
+      if (!isExpected(partition, row)) continue
       const content = contentKey(table.digestAt(row))
       const places = index.get(content)
       if (places === undefined) index.set(content, [{ partition, row }])

@@ -74,6 +74,15 @@ function digest(bytes: Buffer): bigint {
   return scratch.readBigInt64BE(0)
 }
 
+/** What a reader reports of a text in a header. */
+export const digestText = (text: string): bigint => digest(Buffer.from(text))
+
+/** Of the last header of this name; 0 where there is none. */
+export function textDigest(headers: Headers, name: string): bigint {
+  const value = headers.findLast((header) => header[0] === name)?.[1] ?? null
+  return digestField(value)
+}
+
 /** The last header of this name as a decimal number; −1 where there is none. */
 export function numberHeader(headers: Headers, name: string): number {
   const value = headers.findLast((header) => header[0] === name)?.[1]?.toString() ?? ''

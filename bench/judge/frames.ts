@@ -1,7 +1,7 @@
 import type { SeenRecord } from './compare.ts'
 
-/** What Reader.java writes: 64 bytes a record, big-endian. */
-export const frameBytes = 64
+/** What Reader.java writes: 72 bytes a record, big-endian. */
+export const frameBytes = 72
 
 export interface FrameHandlers {
   /** `topic`: its position in the reader's arguments. */
@@ -47,6 +47,7 @@ export class FrameParser {
       value: bytes.readBigInt64BE(at + 40),
       sourcePartition: bytes.readInt32BE(at + 48),
       sourceOffset: Number(bytes.readBigInt64BE(at + 56)),
+      replay: bytes.readBigInt64BE(at + 64),
     })
   }
 }

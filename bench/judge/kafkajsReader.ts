@@ -7,7 +7,7 @@ import { createSourceConsumerFactory } from '../../src/kafka/source-consumer.ts'
 import { createTopicDirectory } from '../../src/kafka/topic-directory.ts'
 import type { SourceBatch } from '../../src/ports.ts'
 import type { SeenRecord } from './compare.ts'
-import { digestRecord, numberHeader } from './digest.ts'
+import { digestRecord, numberHeader, textDigest } from './digest.ts'
 import type { TopicReader } from './reader.ts'
 
 /** A topic must be read to its end within this time. */
@@ -147,5 +147,6 @@ function toSeen(partition: number, records: SourceRecords, index: number): SeenR
     offset: Number(records.offsets[index] ?? -1n),
     sourcePartition: numberHeader(headers, 'replay-source-partition'),
     sourceOffset: numberHeader(headers, 'replay-source-offset'),
+    replay: textDigest(headers, 'replay-id'),
   }
 }

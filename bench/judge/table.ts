@@ -1,23 +1,29 @@
+import { type DeadLetterCode, deadLetterCodes } from '../../src/domain/model.ts'
 import type { RecordDigest } from './digest.ts'
 
 const columns = ['timestamp', 'key', 'headers', 'value'] as const
 export type Part = (typeof columns)[number]
 
-/** The records of one source partition in offset order: digests, and which of them a replay must produce. */
+/** What must become of a record: an event, a dead letter of this code, or one of any code. */
+export type ExpectedFate = 'accepted' | 'refused' | DeadLetterCode
+
+const fates: readonly ExpectedFate[] = ['refused', 'accepted', ...deadLetterCodes]
+
+/** The records of one source partition in offset order: digests, and what must become of each. */
 export class RecordTable {
   size = 0
   #offsets = new Float64Array(1024)
-  #accepted = new Uint8Array(1024)
+  #fates = new Uint8Array(1024)
   #digests = new BigInt64Array(1024 * columns.length)
 
   /** Offsets must ascend; holes are fine. Returns the row. */
-  add(offset: number, digest: RecordDigest, accepted: boolean): number {
+  add(offset: number, digest: RecordDigest, fate: boolean | ExpectedFate): number {
     const row = this.size
     if (row > 0 && offset <= (this.#offsets[row - 1] ?? -1))
       throw new Error(`offset ${offset} comes after ${this.#offsets[row - 1]}`)
     if (row === this.#offsets.length) this.#grow()
     this.#offsets[row] = offset
-    this.#accepted[row] = accepted ? 1 : 0
+    this.#fates[row] = fates.indexOf(typeof fate === 'string' ? fate : fate ? 'accepted' : 'refused')
     columns.forEach((part, column) => {
       this.#digests[row * columns.length + column] = digest[part]
     })
@@ -27,23 +33,38 @@ export class RecordTable {
 
   /** The row of an offset, or −1. */
   find(offset: number): number {
-    let [low, high] = [0, this.size - 1]
-    while (low <= high) {
+    const row = this.firstFrom(offset)
+    return row < this.size && this.#offsets[row] === offset ? row : -1
+  }
+
+  /** The first row with this offset or a larger one; `size` when there is none. */
+  firstFrom(offset: number): number {
+    let [low, high] = [0, this.size]
+    while (low < high) {
       const middle = (low + high) >>> 1
-      const found = this.#offsets[middle] ?? 0
-      if (found === offset) return middle
-      if (found < offset) low = middle + 1
-      else high = middle - 1
+      if ((this.#offsets[middle] ?? 0) < offset) low = middle + 1
+      else high = middle
     }
-    return -1
+    return low
   }
 
   offsetAt(row: number): number {
-    return this.#offsets[row] ?? -1
+    return row < this.size ? (this.#offsets[row] ?? -1) : -1
   }
 
   isAccepted(row: number): boolean {
-    return this.#accepted[row] === 1
+    return this.fateAt(row) === 'accepted'
+  }
+
+  fateAt(row: number): ExpectedFate {
+    return fates[this.#fates[row] ?? 0] ?? 'refused'
+  }
+
+  /** Rows whose record must become an event. */
+  get accepted(): number {
+    let count = 0
+    for (let row = 0; row < this.size; row++) if (this.isAccepted(row)) count++
+    return count
   }
 
   /** The parts in which a record is not what this row says. */
@@ -63,7 +84,7 @@ export class RecordTable {
       return to
     }
     this.#offsets = grown(new Float64Array(capacity), this.#offsets)
-    this.#accepted = grown(new Uint8Array(capacity), this.#accepted)
+    this.#fates = grown(new Uint8Array(capacity), this.#fates)
     this.#digests = grown(new BigInt64Array(capacity * columns.length), this.#digests)
   }
 }

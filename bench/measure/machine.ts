@@ -32,7 +32,7 @@ export async function describeMachine(adminUrl: string, classpath: string | null
 }
 
 /** Out of the name of the broker's jar. */
-function kafkaVersion(classpath: string): string | null {
+export function kafkaVersion(classpath: string): string | null {
   for (const part of classpath.split(delimiter)) {
     if (!part.endsWith('*')) continue
     for (const name of readdirSync(dirname(part))) {

@@ -16,10 +16,15 @@ export interface RoleOptions {
   readonly role: Role
   readonly env: Readonly<Record<string, string | undefined>>
   readonly logFile: string
+  /** The sources that it runs; this checkout's when left out. */
+  readonly sourceRoot?: string | undefined
 }
 
 /** One role of the platform as a process of its own, as in production: environment in, HTTP out. */
 export class RoleProcess {
+  /** Those that this process has started and not seen end. */
+  static readonly #running = new Set<RoleProcess>()
+
   readonly role: Role
   readonly url: string
   readonly logFile: string
@@ -30,17 +35,24 @@ export class RoleProcess {
     this.url = url
     this.#child = child
     this.logFile = logFile
+    RoleProcess.#running.add(this)
+    child.once('exit', () => RoleProcess.#running.delete(this))
+  }
+
+  /** kill -9 for every one that is left, whoever started it. */
+  static async killAll(): Promise<void> {
+    await Promise.all([...RoleProcess.#running].map((role) => role.kill()))
   }
 
   /** In a process group of its own: Ctrl-C in the terminal must not end it before whoever uses it. */
-  static async start({ role, env, logFile }: RoleOptions): Promise<RoleProcess> {
+  static async start({ role, env, logFile, sourceRoot = projectRoot }: RoleOptions): Promise<RoleProcess> {
     const [port = 0] = await freePorts(1)
     const portVariable = role === 'api' ? 'PORT' : 'METRICS_PORT'
     mkdirSync(dirname(logFile), { recursive: true })
     const log = openSync(logFile, 'a')
     try {
       const child = spawn(process.execPath, ['src/main.ts', role], {
-        cwd: projectRoot,
+        cwd: sourceRoot,
         env: { ...env, HOST: '127.0.0.1', [portVariable]: String(port) },
         stdio: ['ignore', log, log],
         detached: true,
@@ -87,11 +99,21 @@ export class RoleProcess {
     await gone
   }
 
+  /** SIGSTOP: it holds what it holds and does nothing, until `thaw`. */
+  freeze(): void {
+    this.#child.kill('SIGSTOP')
+  }
+
+  thaw(): void {
+    this.#child.kill('SIGCONT')
+  }
+
   /** SIGTERM, and SIGKILL for what does not end in time. */
   async stop(): Promise<void> {
     if (!this.isRunning) return
     const gone = once(this.#child, 'exit')
     this.#child.kill('SIGTERM')
+    this.thaw()
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), graceMs)
     await gone
     clearTimeout(timer)

@@ -14,23 +14,37 @@ export interface Servers {
   readonly env: StackEnvironment
 }
 
+export interface WorldOptions {
+  /** Folder for the logs of roles; the local stack's when left out. */
+  readonly logs?: string
+}
+
+export interface RoleStart {
+  /** Tells its log from those of other processes of the role. */
+  readonly label?: string
+  /** The sources that it runs; this checkout's when left out. */
+  readonly sourceRoot?: string | undefined
+}
+
 /** What one run has made for itself on the servers, all of it named after the run; `close` takes it away again. */
 export class World {
   /** In the name of everything that the run makes: `demo-1a2b3c4d`. */
   readonly name: string
   readonly env: StackEnvironment
   readonly admin: Admin
+  readonly #logs: string
   readonly #topics: string[] = []
   readonly #databases: string[] = []
   readonly #roles: RoleProcess[] = []
 
-  private constructor(name: string, env: StackEnvironment, admin: Admin) {
+  private constructor(name: string, env: StackEnvironment, admin: Admin, logs: string) {
     this.name = name
     this.env = env
     this.admin = admin
+    this.#logs = logs
   }
 
-  static async open(prefix: string, { env }: Servers): Promise<World> {
+  static async open(prefix: string, { env }: Servers, options: WorldOptions = {}): Promise<World> {
     const kafka = new kafkajs.Kafka({
       clientId: prefix,
       brokers: env.KAFKA_BROKERS.split(','),
@@ -40,7 +54,8 @@ export class World {
     })
     const admin = kafka.admin()
     await admin.connect()
-    return new World(`${prefix}-${randomBytes(4).toString('hex')}`, env, admin)
+    const logs = options.logs ?? join(defaultStackDirectory, 'logs')
+    return new World(`${prefix}-${randomBytes(4).toString('hex')}`, env, admin, logs)
   }
 
   /** A migrated database of its own: the addresses of the application's role and of the owner in it. */
@@ -58,9 +73,13 @@ export class World {
   }
 
   /** Events carry old timestamps: nothing may expire. */
-  async createTopic(suffix: string, partitions: number): Promise<string> {
+  async createTopic(
+    suffix: string,
+    partitions: number,
+    config: Readonly<Record<string, string>> = {},
+  ): Promise<string> {
     const topic = this.topicName(suffix)
-    await createTopic(this.admin, topic, partitions, { 'retention.ms': '-1' })
+    await createTopic(this.admin, topic, partitions, { 'retention.ms': '-1', ...config })
     return topic
   }
 
@@ -72,11 +91,16 @@ export class World {
   }
 
   /** Starts a role; what `env` does not say comes from the environment of this process. */
-  async startRole(role: Role, env: Readonly<Record<string, string>>): Promise<RoleProcess> {
+  async startRole(
+    role: Role,
+    env: Readonly<Record<string, string>>,
+    { label = role, sourceRoot }: RoleStart = {},
+  ): Promise<RoleProcess> {
     const started = await RoleProcess.start({
       role,
       env: { ...process.env, ...this.env, ...env },
-      logFile: join(defaultStackDirectory, 'logs', `${this.name}-${role}.log`),
+      logFile: join(this.#logs, `${this.name}-${label}.log`),
+      sourceRoot,
     })
     this.#roles.push(started)
     return started

@@ -54,7 +54,7 @@ async function produceAll(
     const table = tables[partition] ?? new RecordTable()
     const expectedOffset = table.size
     for (const { record, fate } of records) {
-      table.add(table.size, digestRecord(record), fate === 'accepted')
+      table.add(table.size, digestRecord(record), fate)
       if (fate === 'accepted') accepted++
       else deadLetters.set(fate, (deadLetters.get(fate) ?? 0) + 1)
     }

@@ -34,12 +34,20 @@ export interface PlannedBatch {
 
 /** Batches in the order in which they are produced; batch b goes to partition b modulo the number of partitions. */
 export function* generateBatches(options: SourceOptions): Generator<PlannedBatch> {
+  const batches = Math.ceil(options.events / options.recordsPerBatch)
+  for (let batch = 0; batch < batches; batch++) yield planBatch(options, batch)
+}
+
+/**
+ * The batch of this number, whatever was generated before it. What it says about duplicates holds when the batches of
+ * a partition are produced in the order of their numbers.
+ */
+export function planBatch(options: SourceOptions, batch: number): PlannedBatch {
   const { events, recordsPerBatch, partitions } = options
-  for (let first = 0, batch = 0; first < events; first += recordsPerBatch, batch++) {
-    const count = Math.min(recordsPerBatch, events - first)
-    const records = Array.from({ length: count }, (_, at) => planRecord(options, first + at))
-    yield { partition: batch % partitions, codec: codecOf(options, batch, records), records }
-  }
+  const first = batch * recordsPerBatch
+  const count = Math.min(recordsPerBatch, events - first)
+  const records = Array.from({ length: count }, (_, at) => planRecord(options, first + at))
+  return { partition: batch % partitions, codec: codecOf(options, batch, records), records }
 }
 
 /** A bit less than the broker's default limit for a batch (message.max.bytes). */

@@ -6,6 +6,17 @@ const headBytes = 61
 /** Varints, lengths and attributes of one record or header take less than this. */
 const overheadBytes = 40
 
+/** Who sends a batch, so that the broker knows a second copy of it (Kafka protocol, "Record Batch"; KIP-98). */
+export interface BatchOwner {
+  readonly producerId: bigint
+  readonly producerEpoch: number
+  /** Of the batch's first record among the owner's records in the partition. */
+  readonly sequence: number
+}
+
+/** Nothing is sent twice, a failure ends the run. */
+const nobody: BatchOwner = { producerId: -1n, producerEpoch: -1, sequence: -1 }
+
 /**
  * Record batches of format 2 (Kafka protocol, "Record Batch"), written by an encoder of the benchmark's own: kafkajs'
  * cannot write null headers or interleaved names, and the platform's must not vouch for itself.
@@ -15,7 +26,7 @@ export class RecordBatchEncoder {
   #at = 0
 
   /** One batch of at least one record; timestamps and offsets are relative to the first. */
-  encode(records: readonly SourceRecord[], codec: Codec): Buffer {
+  encode(records: readonly SourceRecord[], codec: Codec, owner: BatchOwner = nobody): Buffer {
     const first = records[0]?.timestamp ?? 0
     let last = first
     this.#at = headBytes
@@ -25,7 +36,7 @@ export class RecordBatchEncoder {
     })
     const plain = this.#bytes.subarray(headBytes, this.#at)
     const batch = Buffer.concat([this.#bytes.subarray(0, headBytes), compress(codec, plain)])
-    writeHead(batch, { count: records.length, first, last, codec })
+    writeHead(batch, { count: records.length, first, last, codec, owner })
     return batch
   }
 
@@ -84,7 +95,15 @@ export class RecordBatchEncoder {
 
 const lengthOf = (bytes: Buffer | null): number => (bytes === null ? 0 : bytes.length)
 
-function writeHead(batch: Buffer, info: { count: number; first: number; last: number; codec: Codec }): void {
+interface BatchInfo {
+  readonly count: number
+  readonly first: number
+  readonly last: number
+  readonly codec: Codec
+  readonly owner: BatchOwner
+}
+
+function writeHead(batch: Buffer, info: BatchInfo): void {
   batch.writeBigInt64BE(0n, 0)
   batch.writeInt32BE(batch.length - 12, 8)
   batch.writeInt32BE(-1, 12)
@@ -93,10 +112,9 @@ function writeHead(batch: Buffer, info: { count: number; first: number; last: nu
   batch.writeInt32BE(info.count - 1, 23)
   batch.writeBigInt64BE(BigInt(info.first), 27)
   batch.writeBigInt64BE(BigInt(info.last), 35)
-  // No producer id, no epoch, no sequence: nothing is sent twice, a failure ends the run.
-  batch.writeBigInt64BE(-1n, 43)
-  batch.writeInt16BE(-1, 51)
-  batch.writeInt32BE(-1, 53)
+  batch.writeBigInt64BE(info.owner.producerId, 43)
+  batch.writeInt16BE(info.owner.producerEpoch, 51)
+  batch.writeInt32BE(info.owner.sequence, 53)
   batch.writeInt32BE(info.count, 57)
   batch.writeUInt32BE(crc32c(batch.subarray(21)), 17)
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Comparison, type SeenRecord, type Verdict } from '../../bench/judge/compare.ts'
 import { digestRecord } from '../../bench/judge/digest.ts'
-import { FrameParser } from '../../bench/judge/frames.ts'
+import { FrameParser, frameBytes } from '../../bench/judge/frames.ts'
 import { findJavaReader } from '../../bench/judge/javaReader.ts'
 import { judge } from '../../bench/judge/judge.ts'
 import { createKafkajsReader } from '../../bench/judge/kafkajsReader.ts'
@@ -143,7 +143,8 @@ describe('comparing', () => {
     target.forEach((copies, partition) => {
       copies.forEach((copy, offset) => {
         const [sourcePartition, sourceOffset] = known ? copy.from : [-1, -1]
-        const seen: SeenRecord = { ...digestRecord(copy), partition, offset, sourcePartition, sourceOffset }
+        const from = { sourcePartition, sourceOffset, replay: 0n }
+        const seen: SeenRecord = { ...digestRecord(copy), partition, offset, ...from }
         comparison.add(seen)
       })
     })
@@ -178,7 +179,7 @@ describe('comparing', () => {
 describe('frames', () => {
   it('complain about a stream that was cut', () => {
     const parser = new FrameParser({ onRecord: () => undefined, onEnd: () => undefined })
-    parser.push(Buffer.alloc(64 + 10))
+    parser.push(Buffer.alloc(frameBytes + 10))
     expect(() => parser.finish()).toThrow('in the middle')
   })
 })

@@ -1,0 +1,110 @@
+import { parseArgs } from 'node:util'
+import { mix } from '../source/random.ts'
+import type { Scenario } from './contract.ts'
+
+export interface FaultsOptions {
+  readonly seed: number
+  /** Null: as many as each scenario has. */
+  readonly rounds: number | null
+  /** Names, beginnings of names, or patterns with `*`; empty: every scenario of the campaign. */
+  readonly only: readonly string[]
+  readonly list: boolean
+  /** The bounded campaign. */
+  readonly short: boolean
+  readonly json: boolean
+  readonly keepLogs: boolean
+  /** Where to write the report in Markdown. */
+  readonly markdown: string | null
+}
+
+export const faultsUsage = `npm run faults -- [--seed N] [--rounds N] [--only NAMES] [--short] [--json] [--markdown FILE] [--keep-logs]
+npm run faults -- --list
+
+  --seed N         a whole number below 2^32 that every choice comes from (default: a random one, printed first)
+  --rounds N       rounds of each scenario (default: what the scenario has)
+  --only NAMES     comma-separated names, beginnings of names, or patterns: ingest,replay-kill-random,*-frozen
+  --short          the bounded campaign: fewer rounds of fewer scenarios, about five minutes
+  --list           the scenarios
+  --json           progress to stderr; the last line of stdout is one JSON object
+  --markdown FILE  write the report there too
+  --keep-logs      leave the logs of servers and roles, also when all went well`
+
+const largestSeed = 2 ** 32 - 1
+const mostRounds = 100_000
+
+/** Throws TypeError with what is wrong. `randomSeed`: the seed when none is given. */
+export function readFaultsOptions(argv: readonly string[], randomSeed: () => number): FaultsOptions {
+  const { values } = parseArgs({
+    args: [...argv],
+    strict: true,
+    options: {
+      seed: { type: 'string' },
+      rounds: { type: 'string' },
+      only: { type: 'string', multiple: true },
+      list: { type: 'boolean', default: false },
+      short: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      markdown: { type: 'string' },
+      'keep-logs': { type: 'boolean', default: false },
+    },
+  })
+  const only = (values.only ?? []).flatMap((names) => names.split(',').map((name) => name.trim()))
+  return {
+    seed: values.seed === undefined ? randomSeed() : wholeNumber('--seed', values.seed, 0, largestSeed),
+    rounds: values.rounds === undefined ? null : wholeNumber('--rounds', values.rounds, 1, mostRounds),
+    only: only.filter((name) => name !== ''),
+    list: values.list,
+    short: values.short,
+    json: values.json,
+    markdown: values.markdown ?? null,
+    keepLogs: values['keep-logs'],
+  }
+}
+
+function wholeNumber(name: string, text: string, least: number, most: number): number {
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
+  if (!(value >= least && value <= most))
+    throw new TypeError(`${name} must be a whole number from ${least} to ${most}`)
+  return value
+}
+
+/** A scenario and how often. */
+export interface Planned {
+  readonly scenario: Scenario
+  readonly rounds: number
+}
+
+/**
+ * What a campaign does, in the order of the catalogue. A scenario that is named runs also where the short campaign
+ * leaves it out. Throws TypeError for a name that no scenario has.
+ */
+export function planCampaign(catalogue: readonly Scenario[], options: FaultsOptions): Planned[] {
+  const patterns = options.only.map(patternOf)
+  for (const [index, pattern] of patterns.entries()) {
+    if (!catalogue.some(({ name }) => pattern.test(name)))
+      throw new TypeError(`no scenario is called ${options.only[index]}: see --list`)
+  }
+  return catalogue.flatMap((scenario) => {
+    const named = patterns.some((pattern) => pattern.test(scenario.name))
+    if (patterns.length > 0 && !named) return []
+    const usual = options.short ? scenario.rounds.short : scenario.rounds.full
+    if (usual === 0 && !named) return []
+    return [{ scenario, rounds: options.rounds ?? Math.max(1, usual) }]
+  })
+}
+
+/** A name stands for itself and for whatever begins with it and a dash; `*` stands for anything. */
+function patternOf(text: string): RegExp {
+  const body = text
+    .split('*')
+    .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
+    .join('.*')
+  return new RegExp(text.includes('*') ? `^${body}$` : `^${body}(-|$)`)
+}
+
+/** The seed of one scenario: the same whether it runs alone or among others. */
+export function seedOf(campaignSeed: number, name: string): number {
+  let seed = campaignSeed
+  for (let at = 0; at < name.length; at++) seed = mix(seed, name.charCodeAt(at), at)
+  return seed
+}
