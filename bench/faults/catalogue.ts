@@ -1,5 +1,6 @@
 import type { Scenario } from './contract.ts'
 import { ingestKillRandom } from './scenarios/ingestKillRandom.ts'
+import { replayKillRandom } from './scenarios/replayKillRandom.ts'
 
 /** Every scenario, in the order in which a campaign runs them. */
-export const catalogue: readonly Scenario[] = [ingestKillRandom]
+export const catalogue: readonly Scenario[] = [ingestKillRandom, replayKillRandom]
