@@ -105,12 +105,29 @@ async function rangesAfter(
   const ranges: LogRange[] = []
   for (const log of logs) {
     const position = positions.get(log.identity.partition)
-    if (position !== undefined) await verifyPosition(reader, log, position)
-    else if (checkpoint.partition !== null) continue
+    if (position !== undefined) {
+      await requireSameLog(reader, log, position)
+      await verifyPosition(reader, log, position)
+    } else if (checkpoint.partition !== null) continue
     const from = position?.offset ?? log.startOffset
     ranges.push({ log, from: clamp(from, log), to: log.position.nextOffset })
   }
   return ranges
+}
+
+/** A checkpoint of an older incarnation says nothing about the log that goes on. */
+async function requireSameLog(
+  reader: EventLogReader,
+  log: LogState,
+  { logId, partition }: Checkpoint['positions'][number],
+): Promise<void> {
+  if (logId === log.logId) return
+  const older = (await reader.logById(logId))?.incarnation ?? 'another'
+  throw refuse(
+    'CHECKPOINT_FOREIGN',
+    'checkpointId',
+    `partition ${partition}: it is of incarnation ${older}, the log that goes on is incarnation ${log.incarnation}`,
+  )
 }
 
 async function verifyPosition(
@@ -120,7 +137,6 @@ async function verifyPosition(
 ): Promise<void> {
   const mismatch = (why: string) =>
     refuse('CHECKPOINT_MISMATCH', 'checkpointId', `partition ${position.partition}: ${why}`)
-  if (position.logId !== log.logId) throw mismatch('the topic was deleted and made again since')
   if (position.offset > log.position.nextOffset) throw mismatch('the log ends before the checkpoint')
   if ((await reader.sizeAt(log.logId, position.offset)) !== position.size)
     throw mismatch('the log holds another number of records below the offset')

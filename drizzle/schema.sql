@@ -141,7 +141,6 @@ partition_logs partition_logs_partition CHECK (((partition >= 0) AND (incarnatio
 partition_logs partition_logs_pkey PRIMARY KEY (id)
 partition_logs partition_logs_size CHECK (((size >= 0) AND (size <= (next_offset - start_offset))))
 partition_logs partition_logs_start CHECK (((start_offset >= 0) AND (next_offset >= start_offset)))
-partition_logs partition_logs_topic_id_key UNIQUE (topic, partition, topic_id)
 replay_logs replay_logs_log_id_partition_logs_id_fk FOREIGN KEY (log_id) REFERENCES partition_logs(id)
 replay_logs replay_logs_pkey PRIMARY KEY (plan_id, log_id)
 replay_logs replay_logs_plan_id_replays_plan_id_fk FOREIGN KEY (plan_id) REFERENCES replays(plan_id)
@@ -163,7 +162,6 @@ CREATE INDEX operator_actions_created_at ON public.operator_actions USING btree 
 CREATE UNIQUE INDEX operator_actions_pkey ON public.operator_actions USING btree (id)
 CREATE UNIQUE INDEX partition_logs_incarnation_key ON public.partition_logs USING btree (topic, partition, incarnation)
 CREATE UNIQUE INDEX partition_logs_pkey ON public.partition_logs USING btree (id)
-CREATE UNIQUE INDEX partition_logs_topic_id_key ON public.partition_logs USING btree (topic, partition, topic_id)
 CREATE UNIQUE INDEX replay_logs_pkey ON public.replay_logs USING btree (plan_id, log_id)
 CREATE UNIQUE INDEX replays_pkey ON public.replays USING btree (plan_id)
 CREATE UNIQUE INDEX replays_replay_id_key ON public.replays USING btree (replay_id)
@@ -245,6 +243,11 @@ BEGIN
      OR (NEW.size = OLD.size AND NEW.frontier IS DISTINCT FROM OLD.frontier)
      OR (NEW.size > OLD.size AND NEW.next_offset = OLD.next_offset) THEN
     RAISE EXCEPTION 'log % only grows', OLD.id USING ERRCODE = 'object_not_in_prerequisite_state';
+  END IF;
+  IF EXISTS (SELECT FROM public.partition_logs l
+              WHERE l.topic = OLD.topic AND l.partition = OLD.partition AND l.incarnation > OLD.incarnation) THEN
+    RAISE EXCEPTION 'log % was followed by a new incarnation: it stays as it is', OLD.id
+      USING ERRCODE = 'object_not_in_prerequisite_state';
   END IF;
   RETURN NEW;
 END

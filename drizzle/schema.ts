@@ -34,7 +34,10 @@ export const partitionLogs = pgTable(
     topic: text('topic').notNull(),
     partition: integer('partition').notNull(),
     topicId: uuid('topic_id').notNull(),
-    /** 1 for the first life of the topic that was ingested; the newest log of a source partition has the highest. */
+    /**
+     * 1 for the first log of a source partition; the newest has the highest, and no other is appended to. Several may
+     * have one topic id: a source that was cut back goes on in a new log too.
+     */
     incarnation: integer('incarnation').notNull(),
     leaderEpoch: integer('leader_epoch').notNull(),
     startOffset: int8('start_offset').notNull(),
@@ -48,7 +51,6 @@ export const partitionLogs = pgTable(
     createdAt: time('created_at').notNull(),
   },
   (t) => [
-    unique('partition_logs_topic_id_key').on(t.topic, t.partition, t.topicId),
     unique('partition_logs_incarnation_key').on(t.topic, t.partition, t.incarnation),
     check('partition_logs_partition', sql`${t.partition} >= 0 and ${t.incarnation} >= 1`),
     check('partition_logs_start', sql`${t.startOffset} >= 0 and ${t.nextOffset} >= ${t.startOffset}`),

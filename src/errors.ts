@@ -18,12 +18,14 @@ const codes = {
   OFFSET_BEFORE_LOG: { status: 409, retry: false, title: 'The offset lies before the start of the log' },
   RANGE_EMPTY: { status: 400, retry: false, title: 'The range holds no offset' },
   CHECKPOINT_NOT_FOUND: { status: 404, retry: false, title: 'There is no such checkpoint' },
-  CHECKPOINT_FOREIGN: { status: 409, retry: false, title: 'The checkpoint belongs to another topic' },
+  CHECKPOINT_FOREIGN: { status: 409, retry: false, title: 'The checkpoint belongs to another log' },
   CHECKPOINT_MISMATCH: { status: 409, retry: false, title: 'The log no longer matches the checkpoint' },
   EVENT_NOT_FOUND: { status: 404, retry: false, title: 'There is no such event' },
   LOG_DAMAGED: { status: 409, retry: false, title: 'A stored event does not match its hash' },
   // source
   TOPIC_RECREATED: { status: 409, retry: false, title: 'The source topic was deleted and made again' },
+  SOURCE_MISSING: { status: 404, retry: false, title: 'Kafka has no such source partition' },
+  LOG_NOT_CLOSED: { status: 409, retry: false, title: 'The log is not closed: ingest goes on in it' },
   SOURCE_TRUNCATED: { status: 409, retry: false, title: 'The source partition was cut back below the log' },
   CLOCK_LEAP: { status: 409, retry: false, title: 'The database clock leapt by more than an hour' },
   // replay
@@ -41,6 +43,7 @@ const codes = {
   TARGET_RECREATED: { status: 409, retry: false, title: 'The target topic was deleted and made again' },
   TARGET_REJECTED: { status: 409, retry: false, title: 'The target topic rejected a record' },
   CURSOR_LOST: { status: 409, retry: false, title: 'The cursor of the replay is gone' },
+  CURSOR_NOT_LOST: { status: 409, retry: false, title: 'The replay did not fail for a lost cursor' },
   COUNT_MISMATCH: {
     status: 500,
     retry: false,

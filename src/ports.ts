@@ -23,6 +23,8 @@ import type { EventFilters, ReplayPlan, ReplayReceipt, ReplayStatus } from './do
 export interface LogState {
   readonly logId: LogId
   readonly identity: LogIdentity
+  /** 1, 2, … among the logs of the source partition; only the newest is appended to. */
+  readonly incarnation: number
   /** First source offset of the log: where Kafka's log began when this log was opened. */
   readonly startOffset: Offset
   readonly position: LogPosition
@@ -60,16 +62,34 @@ export type AppendOutcome =
     }
   /** The row is elsewhere (another owner appended, or the batch came from an old position). Nothing was appended. */
   | { readonly kind: 'moved'; readonly position: LogPosition }
-  /** `currentTopicId` named another incarnation: rolled back. */
+  /** `currentTopicId` named another topic: rolled back. */
   | { readonly kind: 'recreated'; readonly topicId: string }
+  /** An operator opened a new incarnation: this log takes nothing more, whatever its topic id. Rolled back. */
+  | { readonly kind: 'superseded'; readonly logId: LogId }
   /** SQLSTATE class 22, 23 or 54: the data is at fault, not the server. Rolled back. Bisect. */
   | { readonly kind: 'refused'; readonly sqlState: string; readonly detail: string }
+
+export type IncarnationOutcome =
+  | { readonly kind: 'opened'; readonly log: LogState }
+  /** The log that was to be followed is not the newest any more, or stands elsewhere. Nothing was opened. */
+  | { readonly kind: 'moved' }
+  /** `currentTopicId` named another topic than the new log's. Nothing was opened. */
+  | { readonly kind: 'recreated'; readonly topicId: string }
 
 export interface EventLogWriter {
   /** The newest incarnation's log of a source partition, or null. */
   findLog(topic: string, partition: number): Promise<LogState | null>
   /** Opens the first log of a source partition; returns the existing one (any incarnation) when there is one. */
   openLog(identity: LogIdentity, startOffset: Offset, leaderEpoch: number): Promise<LogState>
+  /**
+   * Opens the log that follows `closed`, which must still be the newest and stand where it stood: then it stays as it is
+   * for ever. Waits for an append in flight; none comes after. `currentTopicId` is called inside, before the commit.
+   */
+  openIncarnation(
+    closed: LogState,
+    next: { readonly topicId: string; readonly startOffset: Offset },
+    currentTopicId: () => Promise<string>,
+  ): Promise<IncarnationOutcome>
   /** Encodes rows; yields to the event loop between chunks. */
   prepare(request: AppendRequest): Promise<PreparedAppend>
   /**
@@ -221,6 +241,7 @@ export interface ReplayStore {
 export interface StoredEvent {
   readonly topic: string
   readonly partition: number
+  readonly incarnation: number
   readonly offset: Offset
   readonly leafIndex: LeafIndex
   readonly id: string
@@ -242,6 +263,7 @@ export interface StoredEvent {
 export interface StoredDeadLetter {
   readonly topic: string
   readonly partition: number
+  readonly incarnation: number
   readonly offset: Offset
   readonly leafIndex: LeafIndex
   readonly code: DeadLetterCode
@@ -256,6 +278,8 @@ export interface StoredDeadLetter {
 export interface EventQuery {
   readonly topic?: string
   readonly partition?: number
+  /** All of them when absent. */
+  readonly incarnation?: number
   readonly type?: string
   readonly source?: string
   readonly tenantId?: string
@@ -269,9 +293,31 @@ export interface EventQuery {
 export interface DeadLetterQuery {
   readonly topic?: string
   readonly partition?: number
+  /** All of them when absent. */
+  readonly incarnation?: number
   readonly code?: DeadLetterCode
   readonly cursor?: string
   readonly limit: number
+}
+
+/** What tells events with the same id apart: the log, and the place in it. */
+export interface EventPlace {
+  readonly topic?: string
+  readonly partition?: number
+  readonly incarnation?: number
+  readonly offset?: Offset
+}
+
+export interface LogQuery {
+  readonly topic?: string
+  readonly partition?: number
+  readonly cursor?: string
+  readonly limit: number
+}
+
+export interface ListedLog extends LogState {
+  /** A newer incarnation follows it. */
+  readonly superseded: boolean
 }
 
 export interface OperatorAction {
@@ -286,11 +332,13 @@ export interface OperatorAction {
 
 export interface QueryStore {
   findEvents(query: EventQuery): Promise<Page<StoredEvent>>
-  /** All logs that hold the id, narrowed by topic and partition. At most 100. */
-  findEventsById(id: string, where: { topic?: string; partition?: number }): Promise<readonly StoredEvent[]>
+  /** All events with the id, of all logs, narrowed by where they stand. At most 100. */
+  findEventsById(id: string, where: EventPlace): Promise<readonly StoredEvent[]>
   findDeadLetters(query: DeadLetterQuery): Promise<Page<StoredDeadLetter>>
   recordAction(action: OperatorAction): Promise<void>
   allLogs(): Promise<readonly LogState[]>
+  /** Logs of all incarnations in the order in which they were opened. */
+  findLogs(query: LogQuery): Promise<Page<ListedLog>>
 }
 
 export interface SchemaProbe {

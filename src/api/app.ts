@@ -10,6 +10,7 @@ import { contextOf } from './requestContext.ts'
 import { accounting, sendProblem } from './respond.ts'
 import { addCheckpointRoutes } from './routes/checkpoints.ts'
 import { addEventRoutes } from './routes/events.ts'
+import { addLogRoutes } from './routes/logs.ts'
 import { addReplayRoutes } from './routes/replays.ts'
 import { type ApiDependencies, addHealthRoutes, type HealthDependencies } from './routing.ts'
 
@@ -25,6 +26,7 @@ export function createApi(deps: ApiDependencies): Express {
   addReplayRoutes(app, deps)
   addCheckpointRoutes(app, deps)
   addEventRoutes(app, deps)
+  addLogRoutes(app, deps)
   app.use(notFound)
   app.use(answerErrors(deps.log, deps.queries))
   return app

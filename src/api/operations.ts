@@ -1,7 +1,9 @@
 import type { CheckpointRequest } from '../domain/checkpointRequest.ts'
+import type { IncarnationRequest } from '../domain/incarnationRequest.ts'
+import type { LogView, OpenedIncarnationsView } from '../domain/logView.ts'
 import type { ReplayRequest, ReplayStatus } from '../domain/replay.ts'
 import type { ReplayView } from '../domain/replayView.ts'
-import type { CheckpointStore, Page, QueryStore } from '../ports.ts'
+import type { CheckpointStore, LogQuery, Page, QueryStore } from '../ports.ts'
 
 /** A checkpoint as people see it; offsets and sizes are decimal strings, hashes 64 hex digits. */
 export interface CheckpointView {
@@ -36,6 +38,10 @@ export interface Operations {
   cancelReplay(replayId: string, requestedBy: string): Promise<ReplayView>
   pauseReplay(replayId: string, requestedBy: string): Promise<ReplayView>
   resumeReplay(replayId: string, requestedBy: string): Promise<ReplayView>
+  listLogs(query: LogQuery): Promise<Page<LogView>>
+  /** The two throw UNKNOWN_TOPIC, UNKNOWN_PARTITION, SOURCE_MISSING, LOG_NOT_CLOSED. */
+  checkIncarnation(request: IncarnationRequest): Promise<void>
+  openIncarnation(request: IncarnationRequest): Promise<OpenedIncarnationsView>
 }
 
 /** What the API reads and writes without a workflow. */

@@ -37,6 +37,7 @@ export function presentStoredEvent(event: StoredEvent): PresentedEvent {
 export interface DeadLetterView {
   readonly topic: string
   readonly partition: number
+  readonly incarnation: number
   readonly offset: string
   readonly leafIndex: string
   readonly code: string
@@ -62,6 +63,7 @@ export function presentDeadLetter(letter: StoredDeadLetter): DeadLetterView {
   return {
     topic: letter.topic,
     partition: letter.partition,
+    incarnation: letter.incarnation,
     offset: letter.offset.toString(),
     leafIndex: letter.leafIndex.toString(),
     code: letter.code,

@@ -9,6 +9,8 @@ const defaultLimit = 50
 const maxLimit = 1_000
 const maxColumnLength = 256
 const maxCursorLength = 2_048
+/** A PostgreSQL integer. */
+const MAX_INCARNATION = 2n ** 31n - 1n
 
 const wholeNumber = (min: bigint, max: bigint) =>
   z.string().refine((text) => /^\d{1,19}$/.test(text) && BigInt(text) >= min && BigInt(text) <= max, {
@@ -17,6 +19,7 @@ const wholeNumber = (min: bigint, max: bigint) =>
 
 export const limitField = wholeNumber(1n, BigInt(maxLimit)).transform(Number).default(defaultLimit)
 export const partitionField = wholeNumber(0n, BigInt(MAX_PARTITION)).transform(Number)
+export const incarnationField = wholeNumber(1n, MAX_INCARNATION).transform(Number)
 export const offsetField = wholeNumber(0n, MAX_OFFSET).transform((text) => BigInt(text))
 export const cursorField = z.string().min(1).max(maxCursorLength)
 export const textField = z

@@ -65,7 +65,8 @@ export function replayIdOf(given: string): string {
 const offsetOf = (given: string): string => given.trim().replace(/^offset:\s*/i, '')
 
 /** A number where it is one; what is not, the schema refuses with its own words. */
-const partitionOf = (given: string): number | string => (/^\d{1,10}$/.test(given) ? Number(given) : given)
+export const partitionOf = (given: string): number | string =>
+  /^\d{1,10}$/.test(given) ? Number(given) : given
 
 function listOf(given: string, flag: string): readonly string[] {
   const items = given

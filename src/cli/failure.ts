@@ -25,6 +25,7 @@ const flags: Readonly<Record<string, string>> = {
   offset: '--offset',
   fromOffset: '--from-offset',
   toOffset: '--to-offset',
+  reason: '--reason',
   'filters.eventTypes': '--event-types',
   'filters.sources': '--sources',
   'filters.tenantIds': '--tenant-ids',

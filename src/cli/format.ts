@@ -1,5 +1,6 @@
 import { styleText } from 'node:util'
 import type { CheckpointView } from '../api/operations.ts'
+import type { LogView } from '../domain/logView.ts'
 import type { ReplayView } from '../domain/replayView.ts'
 import type { Speed } from './meter.ts'
 
@@ -57,6 +58,18 @@ export function formatEnd(view: ReplayView, seconds: number): string[] {
   for (const log of view.receipt?.logs ?? [])
     lines.push(`  partition ${log.partition}: ${formatCount(log.events)} events, root ${log.rootHash}`)
   return lines
+}
+
+/** `events/0  incarnation 2  open  offsets 0 to 500 (exclusive), 500 leaves  topic id …` */
+export function formatLog(log: LogView): string {
+  const state = log.state === 'closed' ? `closed (${log.code})` : log.state
+  return [
+    `${log.topic}/${log.partition}`,
+    `incarnation ${log.incarnation}`,
+    state,
+    `offsets ${log.startOffset} to ${log.nextOffset} (exclusive), ${formatCount(log.size)} leaves`,
+    `topic id ${log.topicId}`,
+  ].join('  ')
 }
 
 export function formatCheckpoint(checkpoint: CheckpointView): string[] {

@@ -1,10 +1,11 @@
-/** Entry of `pnpm replay`: reads the environment and the command line, and decides how the process exits. */
+/** Entry of `pnpm replay` and, with `log` as the first word, of `pnpm log`: reads the environment and the command line, and decides how the process exits. */
 import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { CommanderError } from 'commander'
 import { createApiClient } from './apiClient.ts'
 import { readCliEnvironment } from './environment.ts'
 import { CliFailure } from './failure.ts'
+import { createLogProgram } from './logProgram.ts'
 import { createProgram } from './program.ts'
 import { createTerminal } from './terminal.ts'
 
@@ -23,8 +24,10 @@ async function main(): Promise<number> {
     const exit = (code: number) => {
       exitCode = code
     }
-    const program = createProgram({ api, terminal, detach, exit })
-    await program.parseAsync(process.argv)
+    const [node = '', script = '', ...words] = process.argv
+    const ofLogs = words[0] === 'log'
+    const program = (ofLogs ? createLogProgram : createProgram)({ api, terminal, detach, exit })
+    await program.parseAsync([node, script, ...words.slice(ofLogs ? 1 : 0)])
     return exitCode
   } catch (error) {
     if (error instanceof CommanderError) {

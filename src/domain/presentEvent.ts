@@ -7,6 +7,7 @@ import type { Classification, Hash, LeafIndex, Offset } from './model.ts'
 export interface PresentableEvent {
   readonly topic: string
   readonly partition: number
+  readonly incarnation: number
   readonly offset: Offset
   readonly leafIndex: LeafIndex
   readonly id: string
@@ -49,6 +50,7 @@ export interface PresentedEvent {
   readonly leafHash: string
   readonly topic: string
   readonly partition: number
+  readonly incarnation: number
   readonly offset: string
   readonly leafIndex: string
 }
@@ -76,7 +78,8 @@ export function provenanceOf(event: SourceEvent, stored: PresentableEvent): Pres
 
 /**
  * The event as the API shows it. Top-level members that the schema does not name are kept, unless they have the name
- * of something that the log says itself (`leafHash`, `topic`, `partition`, `offset`, `leafIndex`).
+ * of something that the log says itself (`leafHash`, `topic`, `partition`, `incarnation`, `offset`,
+ * `leafIndex`).
  * Throws SyntaxError when the stored value is not JSON: then it is not what the decoder accepted.
  */
 export function presentEvent(stored: PresentableEvent): PresentedEvent {
@@ -88,6 +91,7 @@ export function presentEvent(stored: PresentableEvent): PresentedEvent {
     leafHash: hashToHex(stored.leafHash),
     topic: stored.topic,
     partition: stored.partition,
+    incarnation: stored.incarnation,
     offset: stored.offset.toString(),
     leafIndex: stored.leafIndex.toString(),
   }

@@ -39,6 +39,19 @@ export const offsetText = z
 /** Lower case, since that is how ids are stored. */
 export const uuidText = z.uuid().transform((id) => id.toLowerCase())
 
+const MAX_REASON_LENGTH = 1_000
+
+/** Why an operator decided what he decided, in words. */
+export const reasonText = z
+  .string()
+  .trim()
+  .min(1)
+  .max(MAX_REASON_LENGTH)
+  .refine(
+    (text) => text.isWellFormed() && !text.includes('\u0000'),
+    'must be well-formed text without U+0000',
+  )
+
 const MAX_PROBLEMS = 100
 const MAX_PATH_LENGTH = 200
 

@@ -1,5 +1,5 @@
 import { appendLeaves } from '../domain/merkle.ts'
-import type { DeadLetterCode, LogEntry, LogPosition, Offset } from '../domain/model.ts'
+import type { DeadLetterCode, LogEntry, LogId, LogPosition, Offset } from '../domain/model.ts'
 import { ServiceError } from '../errors.ts'
 import type { AppendOutcome, AppendRequest, EventLogWriter, LogState, PreparedAppend } from '../ports.ts'
 import type { Group } from './group.ts'
@@ -16,6 +16,7 @@ export type GroupOutcome =
     }
   | { readonly kind: 'moved'; readonly position: LogPosition }
   | { readonly kind: 'recreated'; readonly topicId: string }
+  | { readonly kind: 'superseded'; readonly logId: LogId }
 
 type Committed = Extract<AppendOutcome, { kind: 'appended' }>
 
@@ -89,8 +90,9 @@ export class GroupAppend {
   async #settle(): Promise<GroupOutcome | null> {
     const { topic, partition } = this.#request.identity
     const state = await this.#writer.findLog(topic, partition)
-    if (state === null || state.logId !== this.#request.logId)
-      return { kind: 'recreated', topicId: state?.identity.topicId ?? '' }
+    if (state === null) throw new ServiceError('LOG_DAMAGED', `log ${this.#request.logId} is gone`)
+    // Whether it came to anything before it was followed, the newest log does not depend on.
+    if (state.logId !== this.#request.logId) return { kind: 'superseded', logId: state.logId }
     if (isSame(state.position, this.#request.next))
       return this.#report(assumedCommitted(this.#request, state))
     return isSame(state.position, this.#request.expected) ? null : { kind: 'moved', position: state.position }

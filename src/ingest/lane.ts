@@ -4,6 +4,7 @@ import { type ErrorCode, isRetryable, ServiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { EventLogWriter, LogState, SourceBatch, SourceConsumer, TopicDirectory } from '../ports.ts'
 import { appendRequest, GroupAppend } from './append.ts'
+import { type Closure, closureOf, topicRecreated, untilSuperseded } from './closure.ts'
 import { decodePart, emptyGroup, type RecordDecoder } from './group.ts'
 import { GroupOffsetMirror } from './mirror.ts'
 import type { IngestObserver } from './observer.ts'
@@ -49,6 +50,7 @@ export class PartitionLane {
   /** Sessions that broke since the last commit: each waits longer before it is opened again. */
   #breaks = 0
   #session: LaneSession | null = null
+  /** Under way until there is a session: also while the log is closed and an operator is waited for. */
   #opening: AbortController | null = null
   #closed = false
 
@@ -134,26 +136,23 @@ export class PartitionLane {
     if (!this.#stopped.signal.aborted) this.#open()
   }
 
-  #open(): void {
+  #open(closure: Closure | null = null): void {
     if (this.#opening !== null) return
     const opening = new AbortController()
     this.#opening = opening
-    void this.#openUntilDone(AbortSignal.any([this.#stopped.signal, opening.signal])).finally(() => {
+    void this.#openUntilDone(AbortSignal.any([this.#stopped.signal, opening.signal]), closure).finally(() => {
       if (this.#opening === opening) this.#opening = null
     })
   }
 
   /** Never rejects. Ends without a word when `signal` says that nobody wants the partition here any more. */
-  async #openUntilDone(signal: AbortSignal): Promise<void> {
+  async #openUntilDone(signal: AbortSignal, closure: Closure | null): Promise<void> {
     const { consumer, observer } = this.#deps
     try {
-      if (this.#breaks > 0) await sleep(backoffMs(this.#breaks), undefined, { signal })
-      const log = await untilAvailable(
-        () => openSourceLog(this.#deps, this.#topic, this.#partition),
-        (error) => this.#waiting(error),
-        signal,
-      )
+      if (closure === null && this.#breaks > 0) await sleep(backoffMs(this.#breaks), undefined, { signal })
+      const log = await this.#openLog(signal, closure)
       if (signal.aborted) return
+      this.#closed = false
       // What broke a session before is over when something commits, not when it is tried again.
       if (this.#breaks === 0) observer.waiting(this.#topic, this.#partition, null)
       observer.opened(this.#topic, this.#partition)
@@ -164,6 +163,25 @@ export class PartitionLane {
       void this.#run(session)
     } catch (error) {
       if (!signal.aborted) this.#fail(error)
+    }
+  }
+
+  /** The log to go on with. Servers that are away are waited for, and an operator while the log is closed. */
+  async #openLog(signal: AbortSignal, closure: Closure | null): Promise<LogState> {
+    for (let closed = closure; ; ) {
+      if (closed !== null) {
+        this.#close(closed)
+        await untilSuperseded(this.#deps.writer, closed.log, (error) => this.#waiting(error), signal)
+        this.#followed()
+      }
+      const opened = await untilAvailable(
+        () => openSourceLog(this.#deps, this.#topic, this.#partition),
+        (error) => this.#waiting(error),
+        signal,
+      )
+      if (opened.kind === 'open') return opened.log
+      signal.throwIfAborted()
+      closed = opened
     }
   }
 
@@ -244,7 +262,11 @@ export class PartitionLane {
       )
       observer.waiting(this.#topic, this.#partition, null)
       if (outcome.kind === 'moved') return this.#movedOn(session, outcome.position)
-      if (outcome.kind === 'recreated') throw recreated(session.log, outcome.topicId)
+      if (outcome.kind === 'superseded') {
+        this.#followed()
+        return this.#restart(session)
+      }
+      if (outcome.kind === 'recreated') throw topicRecreated(session.log.identity, outcome.topicId)
       this.#breaks = 0
       observer.appended({ topic: this.#topic, partition: this.#partition, ...outcome })
       this.#mirror.moveTo(outcome.nextOffset)
@@ -265,12 +287,18 @@ export class PartitionLane {
     this.#restart(session)
   }
 
+  #followed(): void {
+    const place = { topic: this.#topic, partition: this.#partition }
+    this.#deps.log.info('an operator opened a new incarnation: ingest goes on in it', place)
+  }
+
   /** A session that broke: what cannot get better closes the log, all else starts again from the log's row. */
   #breakOff(session: LaneSession, error: unknown): void {
     session.end()
     if (this.#session !== session) return
     if (error instanceof ServiceError && !isRetryable(error.code)) {
-      this.#fail(error)
+      this.#session = null
+      this.#open(closureOf(session.log, error))
       return
     }
     this.#breaks += 1
@@ -283,24 +311,25 @@ export class PartitionLane {
     this.#restart(session)
   }
 
+  /** Before there was a log, for a reason that nobody foresaw: only a new assignment opens it again. */
   #fail(error: unknown): void {
-    if (this.#stopped.signal.aborted) return
     const code: ErrorCode = error instanceof ServiceError ? error.code : 'INTERNAL'
     const detail = error instanceof ServiceError ? error.message : 'unexpected error; see the log'
+    this.#close({ code, detail, error })
+  }
+
+  #close({ code, detail, error }: Omit<Closure, 'log' | 'error'> & { readonly error: unknown }): void {
+    if (this.#stopped.signal.aborted) return
+    const place = { topic: this.#topic, partition: this.#partition }
     this.#closed = true
-    this.#session?.end()
-    this.#session = null
     this.#deps.consumer.pause(this.#partition)
-    this.#deps.log.error('ingest of a partition fails closed', {
-      topic: this.#topic,
-      partition: this.#partition,
-      error,
-    })
+    this.#deps.log.error('ingest of a partition fails closed', { ...place, code, detail, error })
     this.#deps.observer.closed(this.#topic, this.#partition, code, detail)
   }
 
-  #waiting(error: ServiceError): void {
-    this.#deps.observer.waiting(this.#topic, this.#partition, { code: error.code, detail: error.message })
+  #waiting(error: ServiceError | null): void {
+    const reason = error === null ? null : { code: error.code, detail: error.message }
+    this.#deps.observer.waiting(this.#topic, this.#partition, reason)
   }
 }
 
@@ -308,10 +337,3 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(reso
 const asServiceError = (error: unknown): ServiceError =>
   error instanceof ServiceError ? error : new ServiceError('INTERNAL', 'an unexpected error; see the log')
 const backoffMs = (breaks: number): number => Math.min(100 * 2 ** (breaks - 1), 5_000)
-
-const recreated = (log: LogState, topicId: string): ServiceError =>
-  new ServiceError(
-    'TOPIC_RECREATED',
-    `${log.identity.topic}/${log.identity.partition}: topic id ${topicId}, the log was taken from ` +
-      `${log.identity.topicId}; open a new incarnation to go on`,
-  )

@@ -1,10 +1,12 @@
 import { gapLeaf } from '../domain/leaf.ts'
 import type { GapEntry, LogPosition, Offset } from '../domain/model.ts'
-import { ServiceError } from '../errors.ts'
-import type { EventLogWriter, LogState, TopicDescription, TopicDirectory } from '../ports.ts'
+import { isRetryable, ServiceError } from '../errors.ts'
+import type { EventLogWriter, LogState, TopicDirectory } from '../ports.ts'
 import { appendRequest } from './append.ts'
+import { type Closure, closureOf, topicRecreated } from './closure.ts'
 import type { IngestObserver } from './observer.ts'
 import { judgePosition } from './position.ts'
+import { factsOf } from './standing.ts'
 
 export interface OpenDependencies {
   readonly writer: EventLogWriter
@@ -12,35 +14,39 @@ export interface OpenDependencies {
   readonly observer: IngestObserver
 }
 
+export type Opened =
+  | { readonly kind: 'open'; readonly log: LogState }
+  | ({ readonly kind: 'closed' } & Closure)
+
 /**
- * The log of a source partition, opened if it is new, and held against what Kafka has now. A gap is recorded before
- * anything after it is taken. Throws TOPIC_RECREATED and SOURCE_TRUNCATED (final), KAFKA_UNAVAILABLE and
- * DATABASE_UNAVAILABLE (try again).
+ * The newest log of a source partition, opened if there is none, and held against what Kafka has now. A gap is recorded
+ * before anything after it is taken. Closed: what cannot get better by waiting, TOPIC_RECREATED and SOURCE_TRUNCATED
+ * first of all. Throws KAFKA_UNAVAILABLE and DATABASE_UNAVAILABLE (try again).
  */
 export async function openSourceLog(
   deps: OpenDependencies,
   topic: string,
   partition: number,
-): Promise<LogState> {
-  const { writer, directory } = deps
-  // The log before Kafka: were Kafka asked first, what another writer appended meanwhile would look like truncation.
-  const log = (await writer.findLog(topic, partition)) ?? (await openNewLog(deps, topic, partition))
-  const description = await describe(directory, topic)
-  const bounds = await directory.bounds(topic, partition)
-  const epochEnd = log.leaderEpoch < 0 ? null : await directory.epochEnd(topic, partition, log.leaderEpoch)
-  const verdict = judgePosition(log.identity, log.position.nextOffset, {
-    topicId: description.topicId,
-    epochEnd,
-    ...bounds,
-  })
+): Promise<Opened> {
+  const log = (await deps.writer.findLog(topic, partition)) ?? (await openNewLog(deps, topic, partition))
+  try {
+    return await holdAgainstKafka(deps, log)
+  } catch (error) {
+    if (!(error instanceof ServiceError) || isRetryable(error.code)) throw error
+    return { kind: 'closed', ...closureOf(log, error) }
+  }
+}
+
+async function holdAgainstKafka(deps: OpenDependencies, log: LogState): Promise<Opened> {
+  const { topic, partition } = log.identity
+  const facts = await factsOf(deps.directory, log)
+  if (facts === null) throw new ServiceError('KAFKA_UNAVAILABLE', `${topic}/${partition} does not exist now`)
+  const verdict = judgePosition(log.identity, log.position.nextOffset, facts)
   switch (verdict.kind) {
     case 'continue':
-      return log
+      return { kind: 'open', log }
     case 'recreated':
-      throw new ServiceError(
-        'TOPIC_RECREATED',
-        `${topic}/${partition}: Kafka's topic id is ${verdict.topicId}, the log was taken from ${log.identity.topicId}`,
-      )
+      throw topicRecreated(log.identity, verdict.topicId)
     case 'truncated':
       throw new ServiceError(
         'SOURCE_TRUNCATED',
@@ -48,7 +54,9 @@ export async function openSourceLog(
           `${log.position.nextOffset}`,
       )
     case 'gap':
-      return { ...log, position: await recordGap(deps, log, verdict.to) }
+      return { kind: 'open', log: { ...log, position: await recordGap(deps, log, verdict.to) } }
+    default:
+      return verdict satisfies never
   }
 }
 
@@ -57,15 +65,11 @@ async function openNewLog(
   topic: string,
   partition: number,
 ): Promise<LogState> {
-  const { topicId } = await describe(directory, topic)
-  const { start } = await directory.bounds(topic, partition)
-  return await writer.openLog({ topic, partition, topicId }, start, -1)
-}
-
-async function describe(directory: TopicDirectory, topic: string): Promise<TopicDescription> {
   const description = await directory.describe(topic)
   if (description === null) throw new ServiceError('KAFKA_UNAVAILABLE', `topic ${topic} does not exist now`)
-  return description
+  const { topicId } = description
+  const { start } = await directory.bounds(topic, partition)
+  return await writer.openLog({ topic, partition, topicId }, start, -1)
 }
 
 async function recordGap(deps: OpenDependencies, log: LogState, to: Offset): Promise<LogPosition> {

@@ -1,6 +1,7 @@
 import type { Express } from 'express'
 import { createApi } from '../api/app.ts'
 import type { Readiness } from '../api/health.ts'
+import { createLogOperations } from '../ingest/logOperations.ts'
 import { registerLogMetrics } from '../metrics/logs.ts'
 import { createReplayOperations } from '../replay/operations.ts'
 import type { TemporalClient } from '../replay/temporalClient.ts'
@@ -13,7 +14,7 @@ export function createApiRole(
   readiness: () => Promise<Readiness>,
 ): Express {
   const { config, store, directory, metrics, log } = context
-  const operations = createReplayOperations({
+  const replays = createReplayOperations({
     temporal,
     taskQueue: config.temporal.taskQueue,
     replays: store.replays,
@@ -23,12 +24,18 @@ export function createApiRole(
     settings: { createTargets: config.replay.createTargets, ingestedTopics: config.kafka.topics },
     now: Date.now,
   })
+  const logs = createLogOperations({
+    writer: store.writer,
+    reader: store.reader,
+    queries: store.queries,
+    directory,
+  })
   registerLogMetrics(metrics.registry, store.queries.allLogs)
   return createApi({
     readiness,
     metrics,
     log,
-    operations,
+    operations: { ...replays, ...logs },
     queries: { ...store.queries, ...store.checkpoints },
     allowedHosts: config.http.allowedHosts,
   })

@@ -1,5 +1,6 @@
 import type { Probe } from '../api/health.ts'
 import { createDecoder } from '../domain/decode.ts'
+import { remedyFor } from '../ingest/closure.ts'
 import { createRecordDecoder } from '../ingest/decoder.ts'
 import { startIngest } from '../ingest/ingest.ts'
 import type { IngestObserver } from '../ingest/observer.ts'
@@ -69,7 +70,8 @@ export class IngestStatus {
         next.released(topic, partition)
       },
       closed: (topic, partition, code, detail) => {
-        this.#closed.set(name(topic, partition), code)
+        const command = remedyFor(code, topic, partition)
+        this.#closed.set(name(topic, partition), command === null ? code : `${code}: ${command}`)
         next.closed(topic, partition, code, detail)
       },
       waiting: (topic, partition, reason) => {
@@ -80,7 +82,10 @@ export class IngestStatus {
     }
   }
 
-  /** Not ready while a log is closed or waits; other logs go on all the same. At most ten are named. */
+  /**
+   * Not ready while a log is closed or waits; other logs go on all the same. At most ten are named, closed ones with the
+   * command that helps.
+   */
   readonly probe: Probe = {
     name: 'ingest',
     check: () => {

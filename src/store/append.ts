@@ -1,6 +1,6 @@
 import type { PoolClient } from 'pg'
-import type { DeadLetterCode, LogEntry, Rejection } from '../domain/model.ts'
-import { offset } from '../domain/model.ts'
+import type { DeadLetterCode, LogEntry, LogId, Rejection } from '../domain/model.ts'
+import { logId, offset } from '../domain/model.ts'
 import { ServiceError } from '../errors.ts'
 import type { AppendOutcome, AppendRequest } from '../ports.ts'
 import type { ChunkPool } from './chunks.ts'
@@ -45,8 +45,7 @@ export async function appendInTransaction(
   const { request } = prepared
   const windowStart = firstOffsetOf(request) - settings.dedupWindow
   const log = await lockLog(tx, client, { id: request.logId, windowStart: offset(windowStart) }, settings)
-  if (log.newest_topic_id !== request.identity.topicId)
-    throw new Abandoned<AppendOutcome>({ kind: 'recreated', topicId: log.newest_topic_id })
+  if (log.newest_id !== request.logId) throw superseded(logId(log.newest_id))
   const position = positionOf(log)
   if (!isAt(position, request.expected)) return { kind: 'moved', position }
 
@@ -65,7 +64,8 @@ export async function appendInTransaction(
     ingestedMs,
   )
   await insertGaps(tx, request, ingestedMs)
-  await moveLog(tx, prepared, log, ingestedMs)
+  const newer = await moveLog(tx, prepared, log, ingestedMs)
+  if (newer !== null) throw superseded(newer)
 
   const current = await topicId()
   if (current !== request.identity.topicId)
@@ -77,6 +77,9 @@ export async function appendInTransaction(
     ingestedAt: new Date(ingestedMs),
   }
 }
+
+const superseded = (newest: LogId): Abandoned<AppendOutcome> =>
+  new Abandoned({ kind: 'superseded', logId: newest })
 
 const isAt = (a: AppendRequest['expected'], b: AppendRequest['expected']): boolean =>
   a.nextOffset === b.nextOffset &&

@@ -21,6 +21,7 @@ interface KeyRow {
 interface DeadLetterRow {
   readonly topic: string
   readonly partition: number
+  readonly incarnation: number
   readonly offset: string
   readonly leaf_index: string
   readonly code: string
@@ -65,16 +66,24 @@ async function scanKeys(pool: Pool, query: DeadLetterQuery): Promise<readonly Ke
        from public.dead_letters d
       where (d.log_id, d."offset") > ($1::bigint, $2::bigint)
         and d.log_id = any(array(select id from public.partition_logs
-                                  where ($3::text is null or topic = $3) and ($4::int is null or partition = $4)))
+                                  where ($3::text is null or topic = $3) and ($4::int is null or partition = $4)
+                                    and ($6::int is null or incarnation = $6)))
       order by d.log_id, d."offset" limit ${MAX_SCANNED}`,
-    [String(log), String(at), query.topic ?? null, query.partition ?? null, query.code ?? null],
+    [
+      String(log),
+      String(at),
+      query.topic ?? null,
+      query.partition ?? null,
+      query.code ?? null,
+      query.incarnation ?? null,
+    ],
   )
   return rows
 }
 
 async function fetch(pool: Pool, keys: readonly KeyRow[]): Promise<readonly StoredDeadLetter[]> {
   const { rows } = await pool.query<DeadLetterRow>(
-    `select l.topic, l.partition, d."offset", d.leaf_index, d.code, d.detail, d.key, d.value, d.headers,
+    `select l.topic, l.partition, l.incarnation, d."offset", d.leaf_index, d.code, d.detail, d.key, d.value, d.headers,
             d.kafka_timestamp, d.ingested_at
        from unnest($1::int[], $2::bigint[]) as wanted (log_id, at)
        join public.dead_letters d on d.log_id = wanted.log_id and d."offset" = wanted.at
@@ -85,6 +94,7 @@ async function fetch(pool: Pool, keys: readonly KeyRow[]): Promise<readonly Stor
   return rows.map((row) => ({
     topic: row.topic,
     partition: row.partition,
+    incarnation: row.incarnation,
     offset: offset(BigInt(row.offset)),
     leafIndex: leafIndex(BigInt(row.leaf_index)),
     code: codeOf(row.code),

@@ -10,7 +10,7 @@ import {
   offset,
 } from '../domain/model.ts'
 import { ServiceError } from '../errors.ts'
-import type { EventQuery, Page, StoredEvent } from '../ports.ts'
+import type { EventPlace, EventQuery, Page, StoredEvent } from '../ports.ts'
 import { direct } from './bufferMethods.ts'
 import { isUuid } from './checkpoints.ts'
 import { decodeCursor, encodeCursor } from './cursors.ts'
@@ -29,6 +29,7 @@ const MAX_BY_ID = 100
 interface EventRow {
   readonly topic: string
   readonly partition: number
+  readonly incarnation: number
   readonly offset: string
   readonly leaf_index: string
   readonly id: string
@@ -47,7 +48,7 @@ interface EventRow {
   readonly ingested_at: Date
 }
 
-const columns = `l.topic, l.partition, e."offset", e.leaf_index, e.id, e.type, e.source, e.tenant_id, e.event_time,
+const columns = `l.topic, l.partition, l.incarnation, e."offset", e.leaf_index, e.id, e.type, e.source, e.tenant_id, e.event_time,
   e.kafka_timestamp, e.classification, e.policy_tags, e.key, e.value, e.headers, e.content_hash, e.leaf_hash,
   e.ingested_at`
 
@@ -56,6 +57,7 @@ const hashOf = (bytes: Buffer): Hash => direct(bytes).latin1Slice(0, bytes.lengt
 const storedEvent = (row: EventRow): StoredEvent => ({
   topic: row.topic,
   partition: row.partition,
+  incarnation: row.incarnation,
   offset: offset(BigInt(row.offset)),
   leafIndex: leafIndex(BigInt(row.leaf_index)),
   id: row.id,
@@ -127,9 +129,10 @@ async function spansOf(pool: Pool, query: EventQuery): Promise<readonly LogSpan[
     query.cursor === undefined ? [0n, 0n] : decodeCursor(CURSOR_KIND, query.cursor, 2)
   const { rows } = await pool.query<{ id: number; next_offset: string }>(
     `select id, next_offset from public.partition_logs
-      where ($1::text is null or topic = $1) and ($2::int is null or partition = $2) and id >= $3::bigint
+      where ($1::text is null or topic = $1) and ($2::int is null or partition = $2)
+        and ($3::int is null or incarnation = $3) and id >= $4::bigint
       order by id`,
-    [query.topic ?? null, query.partition ?? null, String(firstLog)],
+    [query.topic ?? null, query.partition ?? null, query.incarnation ?? null, String(firstLog)],
   )
   return rows.map((row) => {
     const start = BigInt(row.id) === firstLog ? (firstOffset ?? 0n) : 0n
@@ -157,18 +160,25 @@ async function eventsIn(
   return rows.map(storedEvent)
 }
 
-/** One index probe per partition of `events`; at most 100 logs that hold the id. */
+/** One index probe per partition of `events`; at most 100 events with the id. */
 export async function findEventsById(
   pool: Pool,
   id: string,
-  where: { readonly topic?: string; readonly partition?: number },
+  where: EventPlace,
 ): Promise<readonly StoredEvent[]> {
   if (!isUuid(id) || where.topic?.includes('\u0000') === true) return []
   const { rows } = await pool.query<EventRow>(
     `select ${columns} from public.events e join public.partition_logs l on l.id = e.log_id
       where e.id = $1 and ($2::text is null or l.topic = $2) and ($3::int is null or l.partition = $3)
+        and ($4::int is null or l.incarnation = $4) and ($5::bigint is null or e."offset" = $5)
       order by e.log_id, e."offset" limit ${MAX_BY_ID}`,
-    [id, where.topic ?? null, where.partition ?? null],
+    [
+      id,
+      where.topic ?? null,
+      where.partition ?? null,
+      where.incarnation ?? null,
+      where.offset === undefined ? null : String(where.offset),
+    ],
   )
   return rows.map(storedEvent)
 }

@@ -7,8 +7,11 @@ import { onlyRow, type Transaction } from './transaction.ts'
 
 /** The log's row, locked, and what else the append must know before it goes on. */
 export interface LockedLog extends LogRow {
-  /** The newest incarnation's topic id: another than the log's when an operator opened a new one. */
-  readonly newest_topic_id: string
+  /**
+   * The newest incarnation as of the statement's start: another than the log when an operator opened one. One that was
+   * opened while the statement waited for the lock is not seen; `moveLog` sees it.
+   */
+  readonly newest_id: number
   /** PostgreSQL's clock, ms. */
   readonly clock_ms: string
   /** A time, ms, before which nothing at or behind the window's start was ingested; null when no node says. */
@@ -47,9 +50,9 @@ export async function lockLog(
     // NO KEY: a checkpoint that refers to the row need not wait for an append, nor an append for it.
     const { rows } = await tx.execute<LockedLog>(sql`
       select ${logColumns},
-             (select n.topic_id from public.partition_logs n
+             (select n.id from public.partition_logs n
                where n.topic = l.topic and n.partition = l.partition
-               order by n.incarnation desc limit 1) as newest_topic_id,
+               order by n.incarnation desc limit 1) as newest_id,
              (extract(epoch from date_trunc('milliseconds', clock_timestamp())) * 1000)::bigint as clock_ms,
              (select (extract(epoch from b.ingested_at) * 1000)::bigint from public.log_nodes b
                where b.log_id = l.id and b.level = 8 and b.end_offset <= ${log.windowStart}::bigint

@@ -9,6 +9,7 @@ export interface LogRow extends Record<string, unknown> {
   readonly topic: string
   readonly partition: number
   readonly topic_id: string
+  readonly incarnation: number
   readonly leader_epoch: number
   readonly start_offset: string
   readonly next_offset: string
@@ -21,8 +22,8 @@ export interface LogRow extends Record<string, unknown> {
 }
 
 /** Ingestion times are whole milliseconds: nothing is lost on the way to a Date. */
-export const logColumns = sql.raw(`l.id, l.topic, l.partition, l.topic_id, l.leader_epoch, l.start_offset,
-  l.next_offset, l.size, l.bytes, l.frontier,
+export const logColumns = sql.raw(`l.id, l.topic, l.partition, l.topic_id, l.incarnation, l.leader_epoch,
+  l.start_offset, l.next_offset, l.size, l.bytes, l.frontier,
   (extract(epoch from l.last_ingested_at) * 1000)::bigint as last_ingested_ms,
   (extract(epoch from l.created_at) * 1000)::bigint as created_ms`)
 
@@ -30,6 +31,7 @@ export function logState(row: LogRow): LogState {
   return {
     logId: logId(row.id),
     identity: { topic: row.topic, partition: row.partition, topicId: row.topic_id },
+    incarnation: row.incarnation,
     startOffset: offset(BigInt(row.start_offset)),
     position: positionOf(row),
     leaderEpoch: row.leader_epoch,

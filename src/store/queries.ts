@@ -5,6 +5,7 @@ import type { Database } from './database.ts'
 import { findDeadLetters } from './deadLetterQueries.ts'
 import { findEvents, findEventsById } from './eventQueries.ts'
 import { guarded } from './failure.ts'
+import { findLogs } from './logQueries.ts'
 import { type LogRow, logColumns, logState } from './logRows.ts'
 
 /** What people look at. Every answer is bounded, and says by its cursor where to go on. */
@@ -14,6 +15,7 @@ export function createQueryStore(database: Database): QueryStore {
   return {
     findEvents: (query) => guarded('looking for events', () => findEvents(pool, query)),
     findEventsById: (id, where) => guarded('looking for an event', () => findEventsById(pool, id, where)),
+    findLogs: (query) => guarded('looking for logs', () => findLogs(db, query)),
     findDeadLetters: (query) => guarded('looking for dead letters', () => findDeadLetters(pool, query)),
     recordAction: (action) =>
       guarded('recording an action', async () => {

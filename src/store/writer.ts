@@ -5,6 +5,7 @@ import { type AppendSettings, appendInTransaction, MissingPartition } from './ap
 import { ChunkPool } from './chunks.ts'
 import type { Database } from './database.ts'
 import { guarded, storeError } from './failure.ts'
+import { incarnationInTransaction } from './incarnation.ts'
 import type { TerminatedBlocker } from './lockLog.ts'
 import { type LogRow, logColumns, logState } from './logRows.ts'
 import { EncodedAppend, encodeAppend } from './prepared.ts'
@@ -92,6 +93,12 @@ export function createEventLogWriter(database: Database, options: WriterOptions 
         const log = await findLog(identity.topic, identity.partition)
         return onlyRow(log === null ? [] : [log], 'the log that was just opened')
       }),
+    openIncarnation: (closed, next, currentTopicId) =>
+      guarded('opening a new incarnation', () =>
+        inTransaction(database.appenders, appendTimeoutMs, (tx, client) =>
+          incarnationInTransaction(tx, client, closed, next, currentTopicId, settings),
+        ),
+      ),
     prepare: (request) => encodeAppend(request, chunks),
     append,
     ensurePartitions: () => guarded('making partitions of events', ensurePartitions),

@@ -185,6 +185,30 @@ it('refuses a checkpoint that the log no longer matches', async () => {
   expect((await plan(await stored(500n, right))).logs).toHaveLength(1)
 })
 
+it('refuses a checkpoint of an older incarnation, and plans over the newest log only', async () => {
+  const topic = await twoLogs()
+  const checkpoint = await checkpointOf(topic)
+  const { writer } = platform.store
+  const closed = await writer.findLog(topic, 0)
+  if (closed === null) throw new Error('no log')
+  const { topicId } = closed.identity
+  await writer.openIncarnation(closed, { topicId, startOffset: offset(7n) }, async () => topicId)
+  await fill({ topic, partition: 0, count: 20 })
+  const refused = plan({ topic, checkpointId: checkpoint.id })
+  await expect(refused).rejects.toMatchObject({
+    code: 'CHECKPOINT_FOREIGN',
+    message: expect.stringContaining(
+      'partition 0: it is of incarnation 1, the log that goes on is incarnation 2',
+    ),
+  })
+  expect(
+    (await plan({ topic, checkpointId: checkpoint.id, partition: 1 })).logs.map(({ partition }) => partition),
+  ).toEqual([1])
+  const [first] = (await plan({ topic, partition: 0 }, randomUUID())).logs
+  expect(first).toMatchObject({ from: '7', to: '27', planned: '20' })
+  expect((await checkpointOf(topic, 0)).positions).toMatchObject([{ partition: 0, offset: '27', size: '20' }])
+})
+
 it('creates a missing target that keeps everything, or refuses', async () => {
   const topic = await twoLogs({
     specOf: (at) => ({ ...plainSpec(at), value: Buffer.alloc(at === 150n ? 1_048_500 : 10, 'x') }),

@@ -113,6 +113,35 @@ describe('an action', () => {
     expect(recorded).toMatchObject([{ action: 'replay.pause', outcome: 'REPLAY_ENDED' }])
   })
 
+  test('to open a new incarnation is checked, recorded with its reason, then done', async () => {
+    const opened = {
+      opened: [],
+      left: [{ partition: 1, code: 'LOG_NOT_CLOSED', detail: 'it goes on' }],
+    } as const
+    const { url, calls, recorded } = await start({
+      operations: {
+        openIncarnation: async () => {
+          calls.push('openIncarnation')
+          return opened
+        },
+      },
+    })
+    const body = { topic: 'events', reason: ' made again by mistake ' }
+    const response = await postJson(`${url}/logs/open-incarnation`, body, { 'X-Requested-By': 'ada' })
+    expect(response.status).toBe(201)
+    expect(await response.json()).toEqual(opened)
+    expect(calls).toEqual(['checkIncarnation', 'record accepted', 'openIncarnation'])
+    expect(recorded).toMatchObject([
+      {
+        actor: 'ada',
+        action: 'log.open-incarnation',
+        target: 'events',
+        outcome: 'accepted',
+        detail: { topic: 'events', reason: 'made again by mistake' },
+      },
+    ])
+  })
+
   test('names who asked without invisible characters, in at most 256 characters', async () => {
     const { url, recorded } = await start()
     const utf8 = Buffer.from('Zoë\u202e\u0085x', 'utf8').toString('latin1')

@@ -58,6 +58,9 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
     cancelReplay: async (id) => replayView(id, 'cancelled'),
     pauseReplay: async (id) => replayView(id, 'paused'),
     resumeReplay: async (id) => replayView(id),
+    listLogs: async () => ({ items: [], nextCursor: null }),
+    checkIncarnation: async () => void calls.push('checkIncarnation'),
+    openIncarnation: unexpected,
     ...options.operations,
   }
   const queries: ApiQueries = {

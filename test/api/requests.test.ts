@@ -116,6 +116,20 @@ describe('a body', () => {
   })
 })
 
+test.each([
+  [{ partition: 0 }, 'topic'],
+  [{ topic: 'a b' }, 'topic'],
+  [{ topic: 'events', partition: '0' }, 'partition'],
+  [{ topic: 'events', all: true }, 'all'],
+  [{ topic: 'events', reason: ' ' }, 'reason'],
+  [{ topic: 'events', reason: 'r'.repeat(1_001) }, 'reason'],
+  [{ topic: 'events', reason: 'a\u0000' }, 'reason'],
+])('a new incarnation asked for with %j is refused by the name of the field', async (body, field) => {
+  const response = await post('/logs/open-incarnation', body)
+  expect(response.status).toBe(400)
+  expect(((await response.json()) as Problem).errors?.map(({ path }) => path)).toContain(field)
+})
+
 describe('an address', () => {
   test.each(['/', '/nothing', '/replay/', '/Replay/x', '/checkpoints', '/console', '/../etc/passwd'])(
     '%s that leads nowhere is a 404 or 405 as problem+json',
@@ -133,6 +147,8 @@ describe('an address', () => {
     ['PUT', '/checkpoint', 'POST, OPTIONS'],
     ['POST', '/events', 'GET, HEAD, OPTIONS'],
     ['POST', '/metrics', 'GET, HEAD, OPTIONS'],
+    ['POST', '/logs', 'GET, HEAD, OPTIONS'],
+    ['GET', '/logs/open-incarnation', 'POST, OPTIONS'],
   ])('%s %s is a 405 that says what is allowed', async (method, path, allow) => {
     const response = await fetch(`${edge.url}${path}`, { method })
     expect(response.status).toBe(405)
@@ -175,6 +191,10 @@ describe('a query', () => {
     ['/events?topic=a%20b', 'topic'],
     ['/events?__proto__=1', '__proto__'],
     ['/dead-letters?code=OOPS', 'code'],
+    ['/dead-letters?incarnation=0', 'incarnation'],
+    ['/events?incarnation=2147483648', 'incarnation'],
+    ['/logs?state=closed', 'state'],
+    ['/logs?partition=-1', 'partition'],
     ['/replays?status=done', 'status'],
     ['/checkpoints/latest?partition=x', 'partition'],
     ['/replay/r-1?verbose=1', 'verbose'],

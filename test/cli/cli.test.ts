@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { userInfo } from 'node:os'
 import { afterEach, describe, expect, test } from 'vitest'
+import type { LogStanding, LogView } from '../../src/domain/logView.ts'
 import type { ReplayRequest, ReplayStatus } from '../../src/domain/replay.ts'
 import type { ReplayView } from '../../src/domain/replayView.ts'
 import { ServiceError } from '../../src/errors.ts'
@@ -150,6 +151,10 @@ describe('bad input ends with 2 and one line that names the flag', () => {
     ['get-checkpoint --checkpoint-id 1', /^--checkpoint-id: /],
     ['follow', /replay-id/],
     ['follow a/b', /not a replay id/],
+    ['log open-incarnation', /--topic/],
+    ['log open-incarnation --topic events --partition x', /^--partition: /],
+    ['log open-incarnation --topic events --all --partition 0', /^--all and --partition/],
+    ['log close', /unknown command/],
   ])('%s', async (line, said) => {
     const args = line === '' ? [] : line.split(' ')
     const { code, stdout, stderr } = await runCli(args, { API_URL: 'http://127.0.0.1:9' })
@@ -199,10 +204,15 @@ test.each([
 })
 
 describe('help', () => {
-  test.each([['--help'], ['from-offset --help']])('%s ends with 0', async (line) => {
+  test.each([
+    ['--help', 'Usage: replay'],
+    ['from-offset --help', 'Usage: replay from-offset'],
+    ['log --help', 'Usage: log'],
+    ['log open-incarnation --help', 'Usage: log open-incarnation'],
+  ])('%s ends with 0', async (line, usage) => {
     const { code, stdout } = await runCli(line.split(' '))
     expect(code).toBe(0)
-    expect(stdout).toContain('Usage: replay')
+    expect(stdout).toContain(usage)
   })
 })
 
@@ -314,6 +324,38 @@ test('following outlives an API that is restarted', async () => {
     },
   })
   expect((await runCli(['follow', 'r-1'], env)).code).toBe(0)
+})
+
+test('log list shows every incarnation in the order of its place, over all pages', async () => {
+  const log = (partition: number, incarnation: number, standing: LogStanding): LogView => ({
+    topic: 'events',
+    partition,
+    incarnation,
+    topicId: '00000000-0000-4000-8000-000000000000',
+    startOffset: '0',
+    nextOffset: '1500',
+    size: '1500',
+    lastIngestedAt: null,
+    ...standing,
+  })
+  const env = await api({
+    operations: {
+      listLogs: async ({ topic, cursor }) => {
+        expect(topic).toBe('events')
+        return cursor === undefined
+          ? { items: [log(1, 1, { state: 'open' }), log(0, 1, { state: 'superseded' })], nextCursor: 'c' }
+          : { items: [log(0, 2, { state: 'closed', code: 'SOURCE_TRUNCATED' })], nextCursor: null }
+      },
+    },
+  })
+  const { code, stdout } = await runCli(['log', 'list', '--topic', 'events'], env)
+  expect(code).toBe(0)
+  const rest = 'offsets 0 to 1500 (exclusive), 1,500 leaves  topic id 00000000-0000-4000-8000-000000000000'
+  expect(stdout.trimEnd().split('\n')).toEqual([
+    `events/0  incarnation 1  superseded  ${rest}`,
+    `events/0  incarnation 2  closed (SOURCE_TRUNCATED)  ${rest}`,
+    `events/1  incarnation 1  open  ${rest}`,
+  ])
 })
 
 test.each(['cancel', 'pause', 'resume'])('%s asks the API', async (verb) => {

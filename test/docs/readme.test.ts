@@ -34,11 +34,12 @@ describe('the README', () => {
   })
 
   it('shows CLI calls whose flags the CLI knows', () => {
-    const calls = all(/^(pnpm replay .+(?:\\\n.+)?)$/gm)
+    const calls = all(/^(pnpm (?:replay|log) .+(?:\\\n.+)?)$/gm).map((call) => call.replace(/#.*$/gm, ''))
     expect(calls.length).toBeGreaterThan(5)
     for (const call of calls) {
-      const [, , command = ''] = call.split(/\s+/)
-      const help = execFileSync(process.execPath, ['src/cli/main.ts', command, '--help'], {
+      const [, program = '', command = ''] = call.split(/\s+/)
+      const words = program === 'log' ? [program, command] : [command]
+      const help = execFileSync(process.execPath, ['src/cli/main.ts', ...words, '--help'], {
         cwd: root,
         encoding: 'utf8',
       })

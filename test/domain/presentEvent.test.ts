@@ -7,6 +7,7 @@ import { eventWith, plainEvent } from './event-samples.ts'
 const stored = (value: Buffer, more: Partial<PresentableEvent> = {}): PresentableEvent => ({
   topic: 'events',
   partition: 3,
+  incarnation: 2,
   offset: offset(2n ** 60n),
   leafIndex: leafIndex(7n),
   id: plainEvent.id,
@@ -36,6 +37,7 @@ describe('an event as it is shown', () => {
       leafHash: hexOf('leaf'),
       topic: 'events',
       partition: 3,
+      incarnation: 2,
       offset: '1152921504606846976',
       leafIndex: '7',
     })

@@ -95,6 +95,7 @@ describe('the logs', () => {
   const log = (id: number, nextOffset: bigint): LogState => ({
     logId: logId(id),
     identity: { topic: 'events', partition: 0, topicId: String(id) },
+    incarnation: id,
     startOffset: offset(0n),
     position: { nextOffset: offset(nextOffset), size: leafIndex(nextOffset - 1n), frontier: [] },
     leaderEpoch: 0,

@@ -236,8 +236,12 @@ test('an older incarnation takes nothing more', async () => {
       [open.log.identity.topic, newer],
     ),
   )
-  expect(await appendTo(store, open, eventEntries(0n, 1n), 1n)).toEqual({ kind: 'recreated', topicId: newer })
-  expect((await store.writer.findLog(open.log.identity.topic, 0))?.identity.topicId).toBe(newer)
+  const newest = await store.writer.findLog(open.log.identity.topic, 0)
+  expect(newest).toMatchObject({ identity: { topicId: newer }, incarnation: 2 })
+  expect(await appendTo(store, open, eventEntries(0n, 1n), 1n)).toEqual({
+    kind: 'superseded',
+    logId: newest?.logId,
+  })
 })
 
 test('a request that does not add up is refused before it reaches the database', async () => {

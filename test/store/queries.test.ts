@@ -76,6 +76,7 @@ test('an event has everything that its row has', async () => {
     {
       topic: open.log.identity.topic,
       partition: 3,
+      incarnation: 1,
       offset: 5n,
       leafIndex: 0n,
       id: idOf(5),

@@ -3,12 +3,13 @@ import { z } from 'zod'
 import { classifications, deadLetterCodes } from '../../domain/model.ts'
 import { topicName, uuidText } from '../../domain/requestFields.ts'
 import { ServiceError } from '../../errors.ts'
-import type { DeadLetterQuery, EventQuery, StoredEvent } from '../../ports.ts'
+import type { DeadLetterQuery, EventPlace, EventQuery, StoredEvent } from '../../ports.ts'
 import { within } from '../deadline.ts'
 import { presentDeadLetter, presentStoredEvent } from '../present.ts'
 import { problemOf } from '../problem.ts'
 import {
   cursorField,
+  incarnationField,
   limitField,
   offsetField,
   partitionField,
@@ -20,7 +21,11 @@ import { contextOf } from '../requestContext.ts'
 import { otherMethods, routed, sendProblem } from '../respond.ts'
 import { type ApiDependencies, methodNotAllowed, readTimeoutMs } from '../routing.ts'
 
-const place = { topic: topicName.optional(), partition: partitionField.optional() }
+const place = {
+  topic: topicName.optional(),
+  partition: partitionField.optional(),
+  incarnation: incarnationField.optional(),
+}
 const page = { limit: limitField, cursor: cursorField.optional() }
 
 const eventsQuery = z.strictObject({
@@ -34,7 +39,10 @@ const eventsQuery = z.strictObject({
   toOffset: offsetField.optional(),
 }) as unknown as z.ZodType<EventQuery>
 
-const placeQuery = z.strictObject(place) as z.ZodType<{ topic?: string; partition?: number }>
+const placeQuery = z.strictObject({
+  ...place,
+  offset: offsetField.optional(),
+}) as unknown as z.ZodType<EventPlace>
 
 const deadLettersQuery = z.strictObject({
   ...place,
@@ -78,13 +86,29 @@ export function addEventRoutes(app: Express, { queries }: ApiDependencies): void
     .all(otherMethods(['GET'], methodNotAllowed))
 }
 
-/** Which event is meant, the caller must say; `candidates` holds what can be said. */
+const placeNames = ['topic', 'partition', 'incarnation', 'offset'] as const
+
+/** Which event is meant, the caller must say: `detail` names what to add, `candidates` holds what can be said. */
 function ambiguous(found: readonly StoredEvent[], path: string, requestId: string) {
-  const detail = `${found.length} logs hold this id: choose one with topic and partition`
-  const candidates = found.map(({ topic, partition, offset }) => ({
+  const candidates = found.map(({ topic, partition, incarnation, offset }) => ({
     topic,
     partition,
+    incarnation,
     offset: offset.toString(),
   }))
+  const detail = `${found.length} events have this id: choose one with ${distinguishing(candidates).join(' and ')}`
   return { ...problemOf({ code: 'EVENT_AMBIGUOUS', detail, fields: [] }, path, requestId), candidates }
+}
+
+type Candidate = Readonly<Record<(typeof placeNames)[number], string | number>>
+
+/** Names that differ among the candidates, in their order, until they tell all of them apart. */
+function distinguishing(candidates: readonly Candidate[]): readonly string[] {
+  const names: (typeof placeNames)[number][] = []
+  const told = () => new Set(candidates.map((each) => JSON.stringify(names.map((name) => each[name])))).size
+  for (const name of placeNames) {
+    if (told() === candidates.length) break
+    if (new Set(candidates.map((each) => each[name])).size > 1) names.push(name)
+  }
+  return names
 }

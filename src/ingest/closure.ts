@@ -1,0 +1,63 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { LogIdentity } from '../domain/model.ts'
+import { type ErrorCode, ServiceError } from '../errors.ts'
+import type { EventLogWriter, LogState } from '../ports.ts'
+import { untilAvailable } from './wait.ts'
+
+/** Why a log takes nothing more. */
+export interface Closure {
+  readonly log: LogState
+  readonly code: ErrorCode
+  /** Names the command that helps, where there is one. */
+  readonly detail: string
+  readonly error: ServiceError
+}
+
+/** How soon a new incarnation is noticed; one small query for each closed log. */
+const lookAgainMs = 1_000
+
+/**
+ * The command that opens a new log where this one fails closed; null where that is not what helps. Topic names hold
+ * nothing that a shell would read otherwise.
+ */
+export const remedyFor = (code: ErrorCode, topic: string, partition: number): string | null =>
+  code === 'TOPIC_RECREATED' || code === 'SOURCE_TRUNCATED'
+    ? `pnpm log open-incarnation --topic ${topic} --partition ${partition}`
+    : null
+
+/** Closes a log for a reason that trying again does not mend. */
+export function closureOf(log: LogState, error: ServiceError): Closure {
+  const { code, message } = error
+  const remedy = remedyFor(code, log.identity.topic, log.identity.partition)
+  const detail = remedy === null ? message : `${message}; to go on in a new log: ${remedy}`
+  return { log, code, detail, error }
+}
+
+export const topicRecreated = ({ topic, partition, topicId }: LogIdentity, current: string): ServiceError =>
+  new ServiceError(
+    'TOPIC_RECREATED',
+    `${topic}/${partition}: Kafka's topic id is ${current}, the log was taken from ${topicId}`,
+  )
+
+/** Resolves when an operator has opened a newer incarnation than the closed log; rejects when `signal` aborts. */
+export async function untilSuperseded(
+  writer: Pick<EventLogWriter, 'findLog'>,
+  { logId, identity }: LogState,
+  onWait: (error: ServiceError | null) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    await sleep(lookAgainMs, undefined, { signal })
+    let waited = false
+    const newest = await untilAvailable(
+      () => writer.findLog(identity.topic, identity.partition),
+      (error) => {
+        waited = true
+        onWait(error)
+      },
+      signal,
+    )
+    if (waited) onWait(null)
+    if (newest !== null && newest.logId !== logId) return
+  }
+}
