@@ -1,6 +1,7 @@
 import type { Scenario } from './contract.ts'
+import { checkerScenarios } from './scenarios/checker.ts'
 import { ingestKillRandom } from './scenarios/ingestKillRandom.ts'
 import { replayKillRandom } from './scenarios/replayKillRandom.ts'
 
 /** Every scenario, in the order in which a campaign runs them. */
-export const catalogue: readonly Scenario[] = [ingestKillRandom, replayKillRandom]
+export const catalogue: readonly Scenario[] = [ingestKillRandom, replayKillRandom, ...checkerScenarios]

@@ -16,6 +16,8 @@ export interface RoleOptions {
   readonly role: Role
   readonly env: Readonly<Record<string, string | undefined>>
   readonly logFile: string
+  /** Tells it from other processes of the role; the role's name when left out. */
+  readonly label?: string
   /** The sources that it runs; this checkout's when left out. */
   readonly sourceRoot?: string | undefined
 }
@@ -26,12 +28,14 @@ export class RoleProcess {
   static readonly #running = new Set<RoleProcess>()
 
   readonly role: Role
+  readonly label: string
   readonly url: string
   readonly logFile: string
   readonly #child: ChildProcess
 
-  private constructor(role: Role, url: string, child: ChildProcess, logFile: string) {
+  private constructor({ role, label = role, logFile }: RoleOptions, url: string, child: ChildProcess) {
     this.role = role
+    this.label = label
     this.url = url
     this.#child = child
     this.logFile = logFile
@@ -45,7 +49,8 @@ export class RoleProcess {
   }
 
   /** In a process group of its own: Ctrl-C in the terminal must not end it before whoever uses it. */
-  static async start({ role, env, logFile, sourceRoot = projectRoot }: RoleOptions): Promise<RoleProcess> {
+  static async start(options: RoleOptions): Promise<RoleProcess> {
+    const { role, env, logFile, sourceRoot = projectRoot } = options
     const [port = 0] = await freePorts(1)
     const portVariable = role === 'api' ? 'PORT' : 'METRICS_PORT'
     mkdirSync(dirname(logFile), { recursive: true })
@@ -58,7 +63,7 @@ export class RoleProcess {
         detached: true,
       })
       await once(child, 'spawn')
-      return new RoleProcess(role, `http://127.0.0.1:${port}`, child, logFile)
+      return new RoleProcess(options, `http://127.0.0.1:${port}`, child)
     } finally {
       closeSync(log)
     }

@@ -20,7 +20,7 @@ export interface WorldOptions {
 }
 
 export interface RoleStart {
-  /** Tells its log from those of other processes of the role. */
+  /** Tells it and its log from other processes of the role. */
   readonly label?: string
   /** The sources that it runs; this checkout's when left out. */
   readonly sourceRoot?: string | undefined
@@ -99,6 +99,7 @@ export class World {
     const started = await RoleProcess.start({
       role,
       env: { ...process.env, ...this.env, ...env },
+      label,
       logFile: join(this.#logs, `${this.name}-${label}.log`),
       sourceRoot,
     })

@@ -1,0 +1,184 @@
+/**
+ * Builds that are broken on purpose, run by the same roles, rounds and judges as everything else: a judge that cannot
+ * see what is wrong with them proves nothing when it sees nothing wrong.
+ */
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { withClient } from '../../run/world.ts'
+import { brokenFolder, makeBrokenBuild } from '../brokenBuild.ts'
+import { api, type Damage, type Outcome, type Scenario, type ScenarioContext } from '../contract.ts'
+import { describeDamage, noDamage } from '../damage.ts'
+import { IngestKills } from '../ingestKills.ts'
+import { judgeLog } from '../judgeLog.ts'
+import { judgeTargets } from '../judgeTarget.ts'
+import { killAtStep, type Step } from '../kills.ts'
+import { ReplayKills, replayKillsEnv } from '../replayKills.ts'
+import { makeSourceLog } from '../sourceLog.ts'
+import { Stage } from '../stage.ts'
+
+interface Break {
+  /** Of the patch in `broken/`. */
+  readonly name: string
+  readonly title: string
+  readonly must: keyof Damage
+  /** When to kill so that the damage is done; at a random moment when left out. */
+  readonly step?: Step
+  /** Statements of the owner that take away what would refuse the damage. */
+  readonly weaken?: string
+  readonly short: number
+}
+
+const copyBegins: Step = {
+  name: 'COPY of the rows',
+  matches: (frame) => frame.protocol === 'postgres' && /^copy public\.events /.test(frame.text),
+}
+const commitBegins: Step = {
+  name: 'EndTxn',
+  matches: (frame, role) => isOf(frame, role.label, api.endTxn),
+}
+const cursorCommitBegins: Step = {
+  name: 'OffsetCommit of the cursor',
+  matches: (frame, role) => isOf(frame, role.label, api.offsetCommit),
+}
+
+const isOf = (frame: Parameters<Step['matches']>[0], clientId: string, apiKey: number): boolean =>
+  frame.protocol === 'kafka' && frame.apiKey === apiKey && frame.clientId === clientId
+
+const ingestBreaks: readonly Break[] = [
+  {
+    name: 'ingest-position-before-rows',
+    title: 'the log moves on before the rows are there',
+    must: 'lost',
+    step: copyBegins,
+    short: 1,
+  },
+  {
+    name: 'ingest-position-unchecked',
+    title: 'batches are taken from wherever the group is',
+    must: 'doubled',
+    weaken: 'ingest-position-unchecked.sql',
+    short: 0,
+  },
+  { name: 'ingest-leaves-reversed', title: 'leaf indexes run backwards', must: 'reordered', short: 0 },
+  { name: 'ingest-value-changed', title: 'a byte is changed on the way', must: 'altered', short: 0 },
+]
+
+const replayBreaks: readonly Break[] = [
+  {
+    name: 'replay-cursor-before-records',
+    title: 'the cursor is committed ahead of the records',
+    must: 'lost',
+    step: commitBegins,
+    short: 0,
+  },
+  {
+    name: 'replay-cursor-after-records',
+    title: 'the cursor is committed behind the records',
+    must: 'doubled',
+    step: cursorCommitBegins,
+    short: 1,
+  },
+  { name: 'replay-page-order', title: 'pages are sent backwards', must: 'reordered', short: 0 },
+  { name: 'replay-value-changed', title: 'a byte is changed on the way', must: 'altered', short: 0 },
+]
+
+export const checkerScenarios: readonly Scenario[] = [
+  ...ingestBreaks.map((broken) => scenarioOf(broken, checkIngest)),
+  ...replayBreaks.map((broken) => scenarioOf(broken, checkReplay)),
+]
+
+function scenarioOf(broken: Break, check: (stage: Stage, broken: Break) => Promise<Found>): Scenario {
+  return {
+    name: `checker-${broken.name}`,
+    group: 'checker',
+    title: `must be caught as ${broken.must}: ${broken.title}`,
+    rounds: { full: 1, short: broken.short },
+    async run(context) {
+      const sourceRoot = await makeBrokenBuild(join(dirname(context.bed.logs), 'broken'), broken.name)
+      const needs = { sourceRoot, temporal: check === checkReplay, env: replayKillsEnv }
+      const found = await Stage.with(context, `checker-${broken.name}`, needs, (stage) =>
+        check(stage, broken),
+      )
+      return outcomeOf(context, broken, found)
+    },
+  }
+}
+
+interface Found {
+  readonly damage: Damage
+  readonly events: number
+  readonly faults: number
+  /** What ended the run, when something did: a broken build may well notice that it is broken. */
+  readonly ended: string | null
+}
+
+/** The damage is the broken build's, not the platform's: what counts here is that it was seen. */
+function outcomeOf({ rounds }: ScenarioContext, { must }: Break, found: Found): Outcome {
+  const seen = describeDamage(found.damage)
+  const problems =
+    found.damage[must] > 0 ? [] : [`a broken build was not caught: expected ${must}, found ${seen}`]
+  const notes = [`caught: ${seen}`, ...(found.ended === null ? [] : [`it ended with: ${found.ended}`])]
+  return {
+    rounds,
+    faults: found.faults,
+    events: found.events,
+    damage: noDamage,
+    longestRecoveryMs: null,
+    problems,
+    notes: problems.length > 0 ? [] : notes,
+  }
+}
+
+const patienceMs = 45_000
+
+async function checkIngest(stage: Stage, { step, weaken }: Break): Promise<Found> {
+  const { context, roles, postgres, ownerUrl } = stage
+  if (weaken !== undefined) {
+    const statements = readFileSync(join(brokenFolder, weaken), 'utf8')
+    await withClient(ownerUrl, (client) => client.query(statements))
+  }
+  const at = { passages: [postgres.passage], roles, skip: () => 20, limitMs: patienceMs }
+  const kills = await IngestKills.open(stage, {
+    ...(step !== undefined && { kill: killAtStep(step, at) }),
+    doubleEvery: 0,
+    mixed: false,
+    patienceMs,
+  })
+  let ended: string | null = null
+  try {
+    ended = await endOf(context, kills.run(context))
+  } finally {
+    await kills.close()
+  }
+  await roles.stopAll()
+  const score = kills.score()
+  const { damage } = await judgeLog(ownerUrl, score, {}, context.signal)
+  return { damage, events: score.produced, faults: kills.kills, ended }
+}
+
+async function checkReplay(stage: Stage, { step }: Break): Promise<Found> {
+  const { context, roles, kafka } = stage
+  const log = await makeSourceLog(stage, { partitions: 4, records: 20_000 })
+  const passages = kafka.nodes.map(({ passage }) => passage)
+  const at = { passages, roles, skip: () => 3, limitMs: patienceMs }
+  const kills = new ReplayKills(stage, log, {
+    ...(step !== undefined && { kill: killAtStep(step, at) }),
+    workers: 1,
+    patienceMs,
+  })
+  const ended = await endOf(context, kills.run(context))
+  await roles.stopAll()
+  const judgement = await judgeTargets(context.reader, kafka.brokers, log.score, kills.begun, context.signal)
+  return { damage: judgement.damage, events: judgement.records, faults: kills.kills, ended }
+}
+
+/** Null when it came to its end. Only the campaign itself may break it off. */
+async function endOf({ signal }: ScenarioContext, running: Promise<void>): Promise<string | null> {
+  try {
+    await running
+    return null
+  } catch (error) {
+    if (signal.aborted) throw error
+    return error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error)
+  }
+}
