@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { runCommand } from './command.ts'
 import { findKafka, type Java } from './kafka-jars.ts'
 import { countBrokers } from './kafka-probe.ts'
-import type { NativeServer, Site } from './native.ts'
+import type { NativeServer } from './native.ts'
+import type { ServerCommand } from './process.ts'
 
 export const kafka: NativeServer = {
   name: 'kafka',
@@ -14,17 +15,11 @@ export const kafka: NativeServer = {
 
   async prepare(site) {
     const java = await findKafka(site)
-    await format(site, java)
-    return ([port = 0, controllerPort = 0]) => {
-      const home = homeOf(site)
-      writeFileSync(home.properties, brokerProperties(home.data, port, controllerPort))
-      return {
-        command: java.command,
-        args: [...javaOptions, '-cp', java.classpath, 'kafka.Kafka', home.properties],
-        logFile: join(site.directory, 'logs', 'kafka.log'),
-        cwd: home.folder,
-      }
-    }
+    const folder = join(site.directory, 'kafka')
+    const logFile = join(site.directory, 'logs', 'kafka.log')
+    await formatKafka(java, { folder, id: 1, port: 0, controllerPort: 1 }, randomClusterId())
+    return ([port = 0, controllerPort = 0]) =>
+      kafkaCommand(java, { folder, id: 1, port, controllerPort }, { logFile, heapMb: 512 })
   },
 
   async check(_site, [port = 0]) {
@@ -32,55 +27,92 @@ export const kafka: NativeServer = {
   },
 }
 
-const javaOptions = ['-Xms128m', '-Xmx512m', '-XX:+UseSerialGC']
-
-function homeOf(site: Site): { folder: string; data: string; properties: string } {
-  const folder = join(site.directory, 'kafka')
-  return { folder, data: join(folder, 'data'), properties: join(folder, 'server.properties') }
+/** A broker and controller in one, on loopback. */
+export interface KafkaNode {
+  /** Holds its properties and its data. */
+  readonly folder: string
+  readonly id: number
+  readonly port: number
+  readonly controllerPort: number
+  /** Controllers of all nodes, this one included; it is alone when left out. */
+  readonly voters?: readonly { readonly id: number; readonly port: number }[]
+  /** A second listener, which names another port to its clients than the one where it listens. */
+  readonly detour?: { readonly port: number; readonly advertisedPort: number }
+  /** On top of what is said here, or instead of it. */
+  readonly settings?: Readonly<Record<string, string>>
 }
 
-/** Formats the data folder unless that was finished once; the mark is written last. */
-async function format(site: Site, java: Java): Promise<void> {
-  const home = homeOf(site)
-  const mark = join(home.folder, 'formatted')
+const dataOf = (node: KafkaNode): string => join(node.folder, 'data')
+const propertiesOf = (node: KafkaNode): string => join(node.folder, 'server.properties')
+
+export const randomClusterId = (): string => randomBytes(16).toString('base64url')
+
+/** Runs a node that is formatted. */
+export function kafkaCommand(
+  java: Java,
+  node: KafkaNode,
+  { logFile, heapMb }: { readonly logFile: string; readonly heapMb: number },
+): ServerCommand {
+  writeFileSync(propertiesOf(node), formatProperties(nodeProperties(node)))
+  const options = ['-Xms128m', `-Xmx${heapMb}m`, '-XX:+UseSerialGC']
+  return {
+    command: java.command,
+    args: [...options, '-cp', java.classpath, 'kafka.Kafka', propertiesOf(node)],
+    logFile,
+    cwd: node.folder,
+  }
+}
+
+/** Formats the data folder unless that was finished once; the mark is written last. Ports do not matter yet. */
+export async function formatKafka(java: Java, node: KafkaNode, clusterId: string): Promise<void> {
+  const mark = join(node.folder, 'formatted')
   if (existsSync(mark)) return
-  rmSync(home.folder, { recursive: true, force: true })
-  mkdirSync(home.data, { recursive: true })
-  writeFileSync(home.properties, brokerProperties(home.data, 0, 1))
-  const clusterId = randomBytes(16).toString('base64url')
+  rmSync(node.folder, { recursive: true, force: true })
+  mkdirSync(dataOf(node), { recursive: true })
+  writeFileSync(propertiesOf(node), formatProperties(nodeProperties(node)))
   const arguments_ = ['-cp', java.classpath, 'kafka.tools.StorageTool', 'format']
-  const result = await runCommand(java.command, [...arguments_, '-t', clusterId, '-c', home.properties], {
+  const result = await runCommand(java.command, [...arguments_, '-t', clusterId, '-c', propertiesOf(node)], {
     limitMs: 60_000,
-    cwd: home.folder,
+    cwd: node.folder,
   })
-  if (!result.ok) throw new Error(`Kafka could not format ${home.data}:\n${result.output}`)
+  if (!result.ok) throw new Error(`Kafka could not format ${dataOf(node)}:\n${result.output}`)
   writeFileSync(mark, `${clusterId}\n`, { flush: true })
 }
 
-/** One node, broker and controller in one, on loopback; events carry old timestamps, so nothing expires. */
-function brokerProperties(data: string, port: number, controllerPort: number): string {
-  const properties = {
+/** Events carry old timestamps, so nothing expires. As many replicas as there are nodes; one of them may be away. */
+export function nodeProperties(node: KafkaNode): Record<string, string> {
+  const voters = node.voters ?? [{ id: node.id, port: node.controllerPort }]
+  const replicas = String(voters.length)
+  const inSync = String(Math.max(1, voters.length - 1))
+  const listeners: [name: string, port: number, advertised: number][] = [['PLAINTEXT', node.port, node.port]]
+  if (node.detour !== undefined) listeners.push(['DETOUR', node.detour.port, node.detour.advertisedPort])
+  return {
     'process.roles': 'broker,controller',
-    'node.id': '1',
-    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'node.id': String(node.id),
+    'controller.quorum.voters': voters.map(({ id, port }) => `${id}@127.0.0.1:${port}`).join(','),
+    listeners: [...listeners, ['CONTROLLER', node.controllerPort]]
+      .map(([name, port]) => `${name}://127.0.0.1:${port}`)
+      .join(','),
+    'advertised.listeners': listeners.map(([name, , port]) => `${name}://127.0.0.1:${port}`).join(','),
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,DETOUR:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'inter.broker.listener.name': 'PLAINTEXT',
     'controller.listener.names': 'CONTROLLER',
-    'log.dirs': data,
+    'log.dirs': dataOf(node),
     'log.retention.ms': '-1',
     'auto.create.topics.enable': 'false',
-    'offsets.topic.replication.factor': '1',
+    'default.replication.factor': replicas,
+    'min.insync.replicas': inSync,
+    'offsets.topic.replication.factor': replicas,
     'offsets.topic.num.partitions': '4',
-    'transaction.state.log.replication.factor': '1',
-    'transaction.state.log.min.isr': '1',
+    'transaction.state.log.replication.factor': replicas,
+    'transaction.state.log.min.isr': inSync,
     'transaction.state.log.num.partitions': '4',
-    'share.coordinator.state.topic.replication.factor': '1',
-    'share.coordinator.state.topic.min.isr': '1',
+    'share.coordinator.state.topic.replication.factor': replicas,
+    'share.coordinator.state.topic.min.isr': inSync,
     'group.initial.rebalance.delay.ms': '0',
     'log.cleaner.dedupe.buffer.size': '4194304',
+    ...node.settings,
   }
-  return formatProperties(properties)
 }
 
 /** Java's properties format: a backslash escapes, and the file is read as Latin-1. */

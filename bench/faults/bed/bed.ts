@@ -1,0 +1,88 @@
+import { mkdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import type { Bed, KafkaBed, PostgresBed, TemporalBed } from '../contract.ts'
+import { openKafka } from './kafkaNodes.ts'
+import { openPostgres } from './postgresServer.ts'
+import { BedRecord } from './record.ts'
+import type { BedSite } from './site.ts'
+import { openTemporal } from './temporalServer.ts'
+
+export interface BedOptions {
+  /** The bed's alone: whatever is in it goes, and the data of its servers again when it closes. */
+  readonly directory: string
+  readonly say: (text: string) => void
+  /** Ends every wait for a server; closing is up to the caller. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * A bed without servers yet. What a killed predecessor has left running in the directory is ended.
+ * @throws when another process uses the directory
+ */
+export async function openBed({ directory, say, signal }: BedOptions): Promise<Bed> {
+  const path = resolve(directory)
+  const record = await BedRecord.take(path)
+  const logs = join(path, 'logs')
+  mkdirSync(logs, { recursive: true })
+  return new ServersBed({ directory: path, logs, say, signal, onStarted: (id) => record.add(id) }, record)
+}
+
+interface Opened<T> {
+  readonly bed: T
+  readonly close: () => Promise<void>
+}
+
+class ServersBed implements Bed {
+  readonly #site: BedSite
+  readonly #record: BedRecord
+  readonly #opened = new Map<string, Promise<Opened<unknown>>>()
+
+  constructor(site: BedSite, record: BedRecord) {
+    this.#site = site
+    this.#record = record
+  }
+
+  get logs(): string {
+    return this.#site.logs
+  }
+
+  kafka(): Promise<KafkaBed> {
+    return this.#open('kafka', () => openKafka(this.#site, 'kafka', 1))
+  }
+
+  cluster(): Promise<KafkaBed> {
+    return this.#open('cluster', () => openKafka(this.#site, 'cluster', 3))
+  }
+
+  postgres(): Promise<PostgresBed> {
+    return this.#open('postgres', () => openPostgres(this.#site))
+  }
+
+  temporal(): Promise<TemporalBed> {
+    return this.#open('temporal', () => openTemporal(this.#site))
+  }
+
+  async close(): Promise<void> {
+    const opened = await Promise.allSettled(this.#opened.values())
+    const closed = await Promise.allSettled(
+      opened.map(async (result) => {
+        if (result.status === 'fulfilled') await result.value.close()
+      }),
+    )
+    const failure = closed.find((result) => result.status === 'rejected')
+    if (failure !== undefined) throw failure.reason
+    this.#record.release()
+  }
+
+  /** Started on first use; a start that failed has cleaned up behind itself and can be tried again. */
+  async #open<T>(name: string, open: () => Promise<Opened<T>>): Promise<T> {
+    const opened = (this.#opened.get(name) as Promise<Opened<T>> | undefined) ?? open()
+    this.#opened.set(name, opened)
+    try {
+      return (await opened).bed
+    } catch (error) {
+      this.#opened.delete(name)
+      throw error
+    }
+  }
+}

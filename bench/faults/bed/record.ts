@@ -1,0 +1,78 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import * as z from 'zod'
+import { exclusively } from '../../../stack/lock.ts'
+import { postgresFolder } from '../../../stack/postgres.ts'
+import { identify, isAlive, type ProcessId, stopProcess } from '../../../stack/process.ts'
+import { writeAtomically } from '../../../stack/state.ts'
+
+const processId = z.object({ pid: z.int().positive(), started: z.string() })
+const recordShape = z.object({ owner: processId, servers: z.array(processId) })
+type Contents = z.infer<typeof recordShape>
+
+const endLimitMs = 6_000
+
+/** Which processes a bed has started, on disk, so that the next one finds what a killed campaign has left behind. */
+export class BedRecord {
+  readonly #path: string
+  readonly #directory: string
+  #contents: Contents
+
+  private constructor(directory: string, owner: ProcessId) {
+    this.#directory = directory
+    this.#path = pathIn(directory)
+    this.#contents = { owner, servers: [] }
+    this.#write()
+  }
+
+  /**
+   * Takes the directory, which is empty then: servers that nobody owns any more are ended, and what they kept goes.
+   * @throws when another process uses it
+   */
+  static async take(directory: string): Promise<BedRecord> {
+    const owner = identify(process.pid)
+    if (owner === null) throw new Error('this process cannot be found in the process table')
+    return exclusively(directory, async () => {
+      const former = read(directory)
+      if (former !== null && isAlive(former.owner))
+        throw new Error(`process ${former.owner.pid} uses ${directory}: wait for it, or end it`)
+      // SIGQUIT lets PostgreSQL end its children and give its shared memory back.
+      for (const server of former?.servers ?? []) await stopProcess(server, 'SIGQUIT', endLimitMs)
+      for (const name of readdirSync(directory)) {
+        if (!name.startsWith('lock.db')) rmSync(join(directory, name), { recursive: true, force: true })
+      }
+      removeData(directory)
+      mkdirSync(directory, { recursive: true })
+      return new BedRecord(directory, owner)
+    })
+  }
+
+  add(server: ProcessId): void {
+    const servers = [...this.#contents.servers.filter(isAlive), server]
+    this.#contents = { ...this.#contents, servers }
+    this.#write()
+  }
+
+  /** The directory is free for others; the servers' data goes, the logs stay. */
+  release(): void {
+    removeData(this.#directory)
+    rmSync(this.#path, { force: true })
+  }
+
+  #write(): void {
+    writeAtomically(this.#path, `${JSON.stringify(this.#contents, null, 2)}\n`)
+  }
+}
+
+const pathIn = (directory: string): string => join(directory, 'bed.json')
+
+/** Null when there is none, or when it was never finished. */
+function read(directory: string): Contents | null {
+  if (!existsSync(pathIn(directory))) return null
+  return recordShape.parse(JSON.parse(readFileSync(pathIn(directory), 'utf8')))
+}
+
+function removeData(directory: string): void {
+  for (const folder of [join(directory, 'kafka'), join(directory, 'temporal'), postgresFolder(directory)])
+    rmSync(folder, { recursive: true, force: true })
+}
