@@ -3,13 +3,13 @@ import type { TopicReader } from '../judge/reader.ts'
 import { RoleProcess } from '../run/roles.ts'
 import { formatSeconds, type Say } from '../run/say.ts'
 import { Random } from '../source/random.ts'
-import type { Bed, Outcome, Scenario, ScenarioContext } from './contract.ts'
+import type { Outcome, Scenario, ScenarioContext } from './contract.ts'
 import { describeDamage, isUndamaged } from './damage.ts'
 import { type Planned, seedOf } from './options.ts'
-import { MendedBed } from './servers.ts'
+import type { MendedBed } from './servers.ts'
 
 export interface Campaign {
-  readonly bed: Bed
+  readonly bed: MendedBed
   readonly reader: TopicReader
   readonly planned: readonly Planned[]
   readonly seed: number
@@ -42,13 +42,12 @@ export const isClean = ({ outcome }: ScenarioResult): boolean =>
  * one on mended servers. Returns what there is when the signal aborts. @throws when the servers cannot be mended
  */
 export async function runCampaign(campaign: Campaign): Promise<ScenarioResult[]> {
-  const { planned, say, signal } = campaign
-  const bed = new MendedBed(campaign.bed)
+  const { bed, planned, say, signal } = campaign
   const results: ScenarioResult[] = []
   for (const [index, { scenario, rounds }] of planned.entries()) {
     if (signal.aborted) break
     say.line(`${index + 1} of ${planned.length}: ${scenario.name}, ${rounds} rounds: ${scenario.title}`)
-    const result = await runScenario(campaign, bed, { scenario, rounds })
+    const result = await runScenario(campaign, { scenario, rounds })
     if (signal.aborted && result.outcome === null) break
     results.push(result)
     say.line(`${scenario.name}: ${describeResult(result)} (${formatSeconds(result.seconds)})`)
@@ -58,8 +57,7 @@ export async function runCampaign(campaign: Campaign): Promise<ScenarioResult[]>
 }
 
 async function runScenario(
-  { reader, seed, short, say, signal }: Campaign,
-  bed: Bed,
+  { bed, reader, seed, short, say, signal }: Campaign,
   { scenario, rounds }: Planned,
 ): Promise<ScenarioResult> {
   const startedMs = performance.now()

@@ -68,6 +68,26 @@ function wholeNumber(name: string, text: string, least: number, most: number): n
   return value
 }
 
+/** What makes the same campaign again. */
+export function commandOf({ seed, rounds, only, short }: FaultsOptions): string {
+  const parts = ['npm run faults --', `--seed ${seed}`]
+  if (rounds !== null) parts.push(`--rounds ${rounds}`)
+  if (only.length > 0) parts.push(`--only ${only.join()}`)
+  if (short) parts.push('--short')
+  return parts.join(' ')
+}
+
+/** For people: each scenario with its rounds in a full and in a short campaign. */
+export function formatList(catalogue: readonly Scenario[]): string {
+  const width = Math.max(...catalogue.map(({ name }) => name.length))
+  return catalogue
+    .map(({ name, rounds, title }) => {
+      const counts = `${String(rounds.full).padStart(4)} ${String(rounds.short).padStart(3)}`
+      return `${name.padEnd(width)}  ${counts}  ${title}`
+    })
+    .join('\n')
+}
+
 /** A scenario and how often. */
 export interface Planned {
   readonly scenario: Scenario

@@ -13,16 +13,16 @@ export interface Versions {
 }
 
 export interface VersionSources {
-  readonly classpath: string | null
-  readonly adminUrl: string | null
-  readonly temporalAddress: string | null
+  readonly classpath?: string | null
+  readonly adminUrl?: string | null
+  readonly temporalAddress?: string | null
 }
 
 /** Asks the servers themselves where they can be asked. */
 export async function findVersions({
-  classpath,
-  adminUrl,
-  temporalAddress,
+  classpath = null,
+  adminUrl = null,
+  temporalAddress = null,
 }: VersionSources): Promise<Versions> {
   const { version } = createRequire(import.meta.url)('kafkajs/package.json') as { version: string }
   return {

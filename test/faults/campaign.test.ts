@@ -3,12 +3,14 @@ import { expect, it } from 'vitest'
 import { type Campaign, runCampaign } from '../../bench/faults/campaign.ts'
 import type { Bed, Outcome, Scenario, ScenarioContext } from '../../bench/faults/contract.ts'
 import { noDamage } from '../../bench/faults/damage.ts'
+import { MendedBed } from '../../bench/faults/servers.ts'
 import type { TopicReader } from '../../bench/judge/reader.ts'
 
 const none = (): never => {
   throw new Error('no server is needed here')
 }
-const bed: Bed = { kafka: none, cluster: none, postgres: none, temporal: none, logs: '', close: none }
+const serverless: Bed = { kafka: none, cluster: none, postgres: none, temporal: none, logs: '', close: none }
+const bed = new MendedBed(serverless)
 const reader: TopicReader = { name: 'nobody', read: none }
 
 const outcome: Outcome = {
