@@ -30,7 +30,8 @@ import type { TopicReader } from './judge/reader.ts'
 import { untilAsked } from './run/asked.ts'
 import { createSay, type Say } from './run/say.ts'
 
-const directory = join(defaultStackDirectory, 'faults')
+const folderOf = ({ directory }: FaultsOptions): string =>
+  directory === null ? join(defaultStackDirectory, 'faults') : join(directory, 'streaming-ingest-faults')
 const noCompiler =
   'The campaign is judged by a Java program, and the Java here has no compiler: apt-get install -y openjdk-17-jdk-headless'
 
@@ -55,6 +56,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const reader = await findJudge(say)
   const report = await runOnBed({ options, planned, reader, say, signal })
   const ok = isCampaignClean(report)
+  const directory = folderOf(options)
   const stream = options.json ? process.stderr : process.stdout
   stream.write(`\n${formatReport(report)}\n\n`)
   if (ok && !options.keepLogs) rmSync(directory, { recursive: true, force: true })
@@ -85,7 +87,9 @@ interface Run {
 async function runOnBed({ options, planned, reader, say, signal }: Run): Promise<CampaignReport> {
   const startedMs = performance.now()
   const date = new Date().toISOString()
-  const bed = new MendedBed(await openBed({ directory, say: (text) => say.line(text), signal }))
+  const bed = new MendedBed(
+    await openBed({ directory: folderOf(options), say: (text) => say.line(text), signal }),
+  )
   let results: readonly ScenarioResult[]
   let versions: Awaited<ReturnType<typeof findVersions>>
   try {

@@ -13,11 +13,13 @@ export interface FaultsOptions {
   readonly short: boolean
   readonly json: boolean
   readonly keepLogs: boolean
+  /** Where the campaign makes a folder of its own for servers and logs; null: in the local stack's. */
+  readonly directory: string | null
   /** Where to write the report in Markdown. */
   readonly markdown: string | null
 }
 
-export const faultsUsage = `npm run faults -- [--seed N] [--rounds N] [--only NAMES] [--short] [--json] [--markdown FILE] [--keep-logs]
+export const faultsUsage = `npm run faults -- [--seed N] [--rounds N] [--only NAMES] [--short] [--json] [--markdown FILE] [--keep-logs] [--directory DIR]
 npm run faults -- --list
 
   --seed N         a whole number below 2^32 that every choice comes from (default: a random one, printed first)
@@ -27,7 +29,8 @@ npm run faults -- --list
   --list           the scenarios
   --json           progress to stderr; the last line of stdout is one JSON object
   --markdown FILE  write the report there too
-  --keep-logs      leave the logs of servers and roles, also when all went well`
+  --keep-logs      leave the logs of servers and roles, also when all went well
+  --directory DIR  where servers and logs are, for campaigns side by side (default: the local stack's folder)`
 
 const largestSeed = 2 ** 32 - 1
 const mostRounds = 100_000
@@ -46,6 +49,7 @@ export function readFaultsOptions(argv: readonly string[], randomSeed: () => num
       json: { type: 'boolean', default: false },
       markdown: { type: 'string' },
       'keep-logs': { type: 'boolean', default: false },
+      directory: { type: 'string' },
     },
   })
   const only = (values.only ?? []).flatMap((names) => names.split(',').map((name) => name.trim()))
@@ -58,6 +62,7 @@ export function readFaultsOptions(argv: readonly string[], randomSeed: () => num
     json: values.json,
     markdown: values.markdown ?? null,
     keepLogs: values['keep-logs'],
+    directory: values.directory ?? null,
   }
 }
 
