@@ -2,6 +2,7 @@ import net from 'node:net'
 import tls from 'node:tls'
 import { type ISocketFactory, Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
 import { type KafkaLog, logBridge } from './log-bridge.ts'
+import { Seeds } from './seeds.ts'
 
 export interface KafkaTls {
   /** PEM; the system's authorities when absent. */
@@ -42,6 +43,8 @@ export interface KafkaClient {
 /** How to reach Kafka; opens nothing itself. */
 export interface KafkaConnection {
   readonly log: KafkaLog
+  /** Where clients begin. */
+  readonly seeds: Seeds
   openClient(options: KafkaClientOptions): KafkaClient
 }
 
@@ -53,12 +56,15 @@ const longestRetryMs = 1_000
  * without the others noticing (and kafkajs shares committed offsets between the consumers of one client, which breaks them).
  */
 export function createKafkaConnection(config: KafkaConnectionConfig): KafkaConnection {
+  const seeds = new Seeds(config.brokers)
   return {
     log: config.log,
+    seeds,
     openClient(options) {
       const sockets = new SocketSet()
       const kafka = new Kafka({
         ...kafkaConfigOf(config),
+        brokers: () => [...seeds.addresses],
         requestTimeout: options.requestTimeoutMs,
         retry: { retries: options.retries, initialRetryTime: 50, maxRetryTime: longestRetryMs },
         socketFactory: sockets.factory,

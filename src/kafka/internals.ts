@@ -82,16 +82,14 @@ export interface KafkaCluster {
   readonly rootLogger: unknown
   readonly connectionPoolBuilder: { build(at: { host: string; port: number }): Promise<unknown> }
   readonly brokerPool: {
-    readonly seedBroker: KafkaBroker | undefined
-    readonly versions: unknown
     createBroker(options: {
       logger: unknown
+      /** Null: it asks the node when it connects. */
       versions: unknown
       connectionPool: unknown
-      nodeId: number
+      nodeId: number | null
     }): KafkaBroker
   }
-  connect(): Promise<void>
   findTopicPartitionMetadata(topic: string): readonly unknown[]
 }
 
