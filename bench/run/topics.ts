@@ -11,9 +11,11 @@ const stillBeingMade: ReadonlySet<string> = new Set([
   'NOT_LEADER_FOR_PARTITION',
 ])
 
-/** True for an error that goes away by itself while a topic is being made. */
-export const isStillBeingMade = (error: unknown): boolean =>
-  error instanceof kafkajs.KafkaJSProtocolError && stillBeingMade.has(error.type)
+/** True for an error that goes away by itself while a topic is being made; kafkajs may have tried again for seconds. */
+export function isStillBeingMade(error: unknown): boolean {
+  if (error instanceof kafkajs.KafkaJSNumberOfRetriesExceeded) return isStillBeingMade(error.cause)
+  return error instanceof kafkajs.KafkaJSProtocolError && stillBeingMade.has(error.type)
+}
 
 /** Creates a topic and returns when every partition answers; kafkajs' own wait for leaders fails on a busy broker. */
 export async function createTopic(

@@ -46,7 +46,9 @@ function sourceHash(): string {
   const hash = createHash('sha256')
   const sdk = join(root, 'node_modules', '@temporalio', 'workflow', 'package.json')
   const files = ['workflows', join('src', 'domain')].flatMap((folder) =>
-    readdirSync(join(root, folder)).map((name) => join(root, folder, name)),
+    readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name)),
   )
   for (const file of [...files.sort(), join(root, 'src', 'errors.ts'), sdk])
     hash.update(file).update('\0').update(readFileSync(file)).update('\0')
