@@ -68,6 +68,7 @@ export class Lane {
 
   /** Everything that can go on now, in order. */
   #advance(): void {
+    this.#outlet.gather()
     try {
       while (!this.#held && !this.#stopped) {
         const piece = this.stream.next(this.#inspection.isOn)
@@ -80,14 +81,20 @@ export class Lane {
       this.#inspection.cut()
       throw error
     }
+    this.#outlet.flush()
     this.#passEnding()
     this.#regulate()
   }
 
   #judge(frame: Frame): void {
     const verdict = this.#inspection.look(frame)
-    if (verdict === 'pass') this.#outlet.write(frame.bytes)
-    else if (verdict === 'cut') this.#inspection.cut()
+    if (verdict === 'pass') {
+      this.#outlet.write(frame.bytes)
+      return
+    }
+    // What was let through before this frame is not to suffer with it.
+    this.#outlet.flush()
+    if (verdict === 'cut') this.#inspection.cut()
     else if (verdict !== 'drop') {
       if ('lateMs' in verdict) this.#inspection.late(frame, verdict.lateMs)
       else this.#hold(frame, verdict.hold)

@@ -49,6 +49,15 @@ export class Outlet {
     else this.#enqueue(bytes)
   }
 
+  /** Until `flush`, small writes may wait for each other. */
+  gather(): void {
+    this.#sink.cork()
+  }
+
+  flush(): void {
+    this.#sink.uncork()
+  }
+
   /** Behind everything that was written. */
   finish(how: Ending): void {
     if (this.#goesAtOnce()) this.#close(how)
