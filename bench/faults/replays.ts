@@ -17,6 +17,7 @@ export class ReplayWatch {
   readonly target: string
   readonly #world: World
   readonly #ownerUrl: string
+  #exists = false
 
   constructor(world: World, ownerUrl: string, { replayId, targetTopic }: ReplayView) {
     this.#world = world
@@ -28,6 +29,9 @@ export class ReplayWatch {
   /** Empty while the target is being made. */
   async ends(): Promise<Ends> {
     try {
+      // kafkajs would ask for seconds before it says that a topic is not there.
+      this.#exists ||= (await this.#world.admin.listTopics()).includes(this.target)
+      if (!this.#exists) return new Map()
       const offsets = await this.#world.admin.fetchTopicOffsets(this.target)
       return new Map(offsets.map(({ partition, high }) => [partition, Number(high)]))
     } catch (error) {

@@ -54,7 +54,7 @@ const ingestBreaks: readonly Break[] = [
   },
   {
     name: 'ingest-position-unchecked',
-    title: 'batches are taken from wherever the group is',
+    title: 'batches from before the position are taken too',
     must: 'doubled',
     weaken: 'ingest-position-unchecked.sql',
     short: 0,
@@ -108,16 +108,20 @@ interface Found {
   readonly damage: Damage
   readonly events: number
   readonly faults: number
-  /** What ended the run, when something did: a broken build may well notice that it is broken. */
+  /** What broke the run off, when something did. */
   readonly ended: string | null
 }
 
-/** The damage is the broken build's, not the platform's: what counts here is that it was seen. */
+/**
+ * The damage is the broken build's, not the platform's: what counts here is that it was seen. A build that breaks off has
+ * not done what it was broken for, and what is missing then says nothing.
+ */
 function outcomeOf({ rounds }: ScenarioContext, { must }: Break, found: Found): Outcome {
   const seen = describeDamage(found.damage)
-  const problems =
-    found.damage[must] > 0 ? [] : [`a broken build was not caught: expected ${must}, found ${seen}`]
-  const notes = [`caught: ${seen}`, ...(found.ended === null ? [] : [`it ended with: ${found.ended}`])]
+  const problems: string[] = []
+  if (found.ended !== null) problems.push(`the broken build did not come to its end: ${found.ended}`)
+  if (found.damage[must] === 0)
+    problems.push(`the broken build was not caught: expected ${must}, found ${seen}`)
   return {
     rounds,
     faults: found.faults,
@@ -125,7 +129,7 @@ function outcomeOf({ rounds }: ScenarioContext, { must }: Break, found: Found): 
     damage: noDamage,
     longestRecoveryMs: null,
     problems,
-    notes: problems.length > 0 ? [] : notes,
+    notes: problems.length > 0 ? [] : [`caught: ${seen}`],
   }
 }
 
