@@ -118,7 +118,8 @@ export async function stopProcess(id: ProcessId, signal: NodeJS.Signals, graceMs
   if (!(await waitUntilGone(id, 5_000))) throw new Error(`process ${id.pid} does not end, even when killed`)
 }
 
-function signalProcess(id: ProcessId, signal: NodeJS.Signals): boolean {
+/** False when the process is gone or the pid belongs to another one by now. */
+export function signalProcess(id: ProcessId, signal: NodeJS.Signals): boolean {
   if (!isAlive(id)) return false
   try {
     return process.kill(id.pid, signal)

@@ -24,18 +24,19 @@ export async function openBed({ directory, say, signal }: BedOptions): Promise<B
   const record = await BedRecord.take(path)
   const logs = join(path, 'logs')
   mkdirSync(logs, { recursive: true })
-  return new ServersBed({ directory: path, logs, say, signal, onStarted: (id) => record.add(id) }, record)
+  const onStarted: BedSite['onStarted'] = (id, lastSignal) => record.add(id, lastSignal)
+  return new ServersBed({ directory: path, logs, say, signal, onStarted }, record)
 }
 
-interface Opened<T> {
-  readonly bed: T
-  readonly close: () => Promise<void>
+interface Discardable {
+  discard(): Promise<void>
 }
 
 class ServersBed implements Bed {
   readonly #site: BedSite
   readonly #record: BedRecord
-  readonly #opened = new Map<string, Promise<Opened<unknown>>>()
+  readonly #opened = new Map<string, Promise<Discardable>>()
+  #isClosed = false
 
   constructor(site: BedSite, record: BedRecord) {
     this.#site = site
@@ -63,25 +64,23 @@ class ServersBed implements Bed {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
+    // A start that failed has left nothing behind.
     const opened = await Promise.allSettled(this.#opened.values())
-    const closed = await Promise.allSettled(
-      opened.map(async (result) => {
-        if (result.status === 'fulfilled') await result.value.close()
-      }),
-    )
-    const failure = closed.find((result) => result.status === 'rejected')
-    if (failure !== undefined) throw failure.reason
+    const servers = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+    await Promise.all(servers.map((server) => server.discard()))
     this.#record.release()
   }
 
-  /** Started on first use; a start that failed has cleaned up behind itself and can be tried again. */
-  async #open<T>(name: string, open: () => Promise<Opened<T>>): Promise<T> {
-    const opened = (this.#opened.get(name) as Promise<Opened<T>> | undefined) ?? open()
+  /** Started on first use; a start that failed can be tried again. */
+  async #open<T extends Discardable>(name: string, open: () => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw new Error('the bed is closed')
+    const opened = (this.#opened.get(name) as Promise<T> | undefined) ?? open()
     this.#opened.set(name, opened)
     try {
-      return (await opened).bed
+      return await opened
     } catch (error) {
-      this.#opened.delete(name)
+      if (this.#opened.get(name) === opened) this.#opened.delete(name)
       throw error
     }
   }

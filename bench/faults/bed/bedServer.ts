@@ -2,17 +2,18 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { logTail, type ServerCommand, startServer } from '../../../stack/process.ts'
-import type { ServerProcess } from '../contract.ts'
-import type { BedSite } from './site.ts'
+import type { Passage, ServerProcess } from '../contract.ts'
+import type { BedSite, LastSignal } from './site.ts'
 
 export interface ServerRecipe {
   readonly name: string
-  /** What to run; asked before each start. */
+  /** Makes everything ready and says what to run; only while the server does not run. */
   launch(): Promise<ServerCommand> | ServerCommand
   /** Resolves when the server serves; rejects while it does not. Bounded by itself. */
   check(): Promise<void>
   /** Ends it in order and at once, clients or not. */
   readonly stopSignal: NodeJS.Signals
+  readonly lastSignal: LastSignal
   readonly readyLimitMs: number
   readonly stopLimitMs: number
   /** Whether a server that ended while it started, with this at the end of its log, is worth another start. */
@@ -21,14 +22,18 @@ export interface ServerRecipe {
 
 const askAgainMs = 100
 
-/** A server process of the bed. */
+/** A server process of the bed, and the passage to it. */
 export class BedServer implements ServerProcess {
+  readonly passage: Passage
   readonly #recipe: ServerRecipe
   readonly #site: BedSite
   #child: ChildProcess | undefined
+  #logFile = ''
   #starting: Promise<void> | undefined
+  #isDiscarded = false
 
-  constructor(recipe: ServerRecipe, site: BedSite) {
+  constructor(recipe: ServerRecipe, passage: Passage, site: BedSite) {
+    this.passage = passage
     this.#recipe = recipe
     this.#site = site
   }
@@ -63,6 +68,15 @@ export class BedServer implements ServerProcess {
     }
   }
 
+  /** When the bed closes: it does not start again. */
+  async discard(): Promise<void> {
+    this.#isDiscarded = true
+    await this.passage.close()
+    await this.end(this.#recipe.lastSignal)
+    await Promise.allSettled([this.#starting])
+    await this.end(this.#recipe.lastSignal)
+  }
+
   freeze(): void {
     this.signal('SIGSTOP')
   }
@@ -87,27 +101,29 @@ export class BedServer implements ServerProcess {
   }
 
   async #startAndWait(): Promise<void> {
-    const { name, readyLimitMs } = this.#recipe
+    const { name, readyLimitMs, isWorthAnotherStart } = this.#recipe
     const deadlineMs = performance.now() + readyLimitMs
     for (;;) {
-      const command = await this.#recipe.launch()
-      if (!this.isRunning) await this.#spawn(command)
+      if (!this.isRunning) await this.#spawn()
       const problem = await this.#untilServing(deadlineMs)
       if (problem === null) return
-      const log = logTail(command.logFile)
-      const again = !this.isRunning && (this.#recipe.isWorthAnotherStart?.(log) ?? false)
-      if (!again || performance.now() > deadlineMs)
-        throw new Error(`${name} ${problem.what}; the end of ${command.logFile}:\n${log}`, {
-          cause: problem.cause,
-        })
+      const log = logTail(this.#logFile)
+      const again = !this.isRunning && isWorthAnotherStart?.(log) === true && performance.now() < deadlineMs
+      if (!again) {
+        const { what, cause } = problem
+        throw new Error(`${name} ${what}; the end of ${this.#logFile}:\n${log}`, { cause })
+      }
       await sleep(askAgainMs, undefined, { signal: this.#site.signal })
     }
   }
 
-  async #spawn(command: ServerCommand): Promise<void> {
+  async #spawn(): Promise<void> {
+    const command = await this.#recipe.launch()
+    if (this.#isDiscarded) throw new Error(`${this.#recipe.name} is not needed any more`)
     const { child, id } = await startServer(command)
     this.#child = child
-    this.#site.onStarted(id)
+    this.#logFile = command.logFile
+    this.#site.onStarted(id, this.#recipe.lastSignal)
   }
 
   /** Null when it serves. */
@@ -123,5 +139,15 @@ export class BedServer implements ServerProcess {
       }
       await sleep(askAgainMs, undefined, { signal: this.#site.signal })
     }
+  }
+}
+
+/** Starts servers that need each other. When one fails, all are gone. */
+export async function startAll(servers: readonly BedServer[]): Promise<void> {
+  try {
+    await Promise.all(servers.map((server) => server.start()))
+  } catch (error) {
+    await Promise.all(servers.map((server) => server.discard()))
+    throw error
   }
 }

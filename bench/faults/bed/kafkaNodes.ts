@@ -3,7 +3,7 @@ import { formatKafka, type KafkaNode, kafkaCommand, randomClusterId } from '../.
 import { findKafka, type Java } from '../../../stack/kafka-jars.ts'
 import type { KafkaBed, Passage } from '../contract.ts'
 import { openPassage } from '../passage/passage.ts'
-import { BedServer } from './bedServer.ts'
+import { BedServer, startAll } from './bedServer.ts'
 import { checkNode } from './kafkaProbe.ts'
 import { type BedSite, bedPorts } from './site.ts'
 
@@ -11,7 +11,7 @@ const heapMb = 320
 
 /** What normally takes minutes happens in a second or so: faults are noticed, and logs are cleaned, while one looks on. */
 const settings = {
-  'broker.session.timeout.ms': '4000',
+  'broker.session.timeout.ms': '3000',
   'broker.heartbeat.interval.ms': '500',
   'replica.lag.time.max.ms': '5000',
   'leader.imbalance.check.interval.seconds': '10',
@@ -26,7 +26,6 @@ const settings = {
 
 class KafkaServer extends BedServer {
   readonly id: number
-  readonly passage: Passage
 
   constructor(node: KafkaNode, java: Java, passage: Passage, site: BedSite, name: string) {
     super(
@@ -36,22 +35,37 @@ class KafkaServer extends BedServer {
           kafkaCommand(java, node, { logFile: join(site.logs, `${name}-${node.id}.log`), heapMb }),
         check: () => checkNode(node.id, node.port),
         stopSignal: 'SIGTERM',
+        lastSignal: 'SIGKILL',
         readyLimitMs: 120_000,
         stopLimitMs: 30_000,
       },
+      passage,
       site,
     )
     this.id = node.id
-    this.passage = passage
   }
 }
 
-/** Starts so many nodes, each behind a passage of its own. `name`: of their folder. */
-export async function openKafka(
-  site: BedSite,
-  name: string,
-  count: number,
-): Promise<{ bed: KafkaBed; close: () => Promise<void> }> {
+export class KafkaNodes implements KafkaBed {
+  readonly nodes: readonly KafkaServer[]
+  readonly brokers: string
+  readonly brokersThroughPassages: string
+  readonly classpath: string
+
+  constructor(nodes: readonly KafkaServer[], ports: readonly number[], classpath: string) {
+    this.nodes = nodes
+    this.brokers = ports.map((port) => `127.0.0.1:${port}`).join(',')
+    this.brokersThroughPassages = nodes.map(({ passage }) => passage.address).join(',')
+    this.classpath = classpath
+  }
+
+  async discard(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.discard()))
+  }
+}
+
+/** Starts so many nodes. `name`: of their folder. */
+export async function openKafka(site: BedSite, name: string, count: number): Promise<KafkaNodes> {
   const java = await findKafka({ directory: site.directory, progress: site.say })
   const nodes = await chooseNodes(join(site.directory, 'kafka', name), count)
   const clusterId = randomClusterId()
@@ -60,23 +74,9 @@ export async function openKafka(
   const servers = await Promise.all(
     nodes.map(async (node) => new KafkaServer(node, java, await openDetour(node), site, name)),
   )
-  const close = async (): Promise<void> => {
-    await Promise.all(servers.map(({ passage }) => passage.close()))
-    await Promise.all(servers.map((server) => server.kill()))
-  }
-  try {
-    await Promise.all(servers.map((server) => server.start()))
-  } catch (error) {
-    await close()
-    throw error
-  }
-  const bed = {
-    nodes: servers,
-    brokers: nodes.map(({ port }) => `127.0.0.1:${port}`).join(','),
-    brokersThroughPassages: servers.map(({ passage }) => passage.address).join(','),
-    classpath: java.classpath,
-  }
-  return { bed, close }
+  await startAll(servers)
+  const ports = nodes.map(({ port }) => port)
+  return new KafkaNodes(servers, ports, java.classpath)
 }
 
 type BedNode = KafkaNode & { readonly detour: { readonly port: number; readonly advertisedPort: number } }

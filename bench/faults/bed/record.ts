@@ -5,9 +5,11 @@ import { exclusively } from '../../../stack/lock.ts'
 import { postgresFolder } from '../../../stack/postgres.ts'
 import { identify, isAlive, type ProcessId, stopProcess } from '../../../stack/process.ts'
 import { writeAtomically } from '../../../stack/state.ts'
+import type { LastSignal } from './site.ts'
 
 const processId = z.object({ pid: z.int().positive(), started: z.string() })
-const recordShape = z.object({ owner: processId, servers: z.array(processId) })
+const serverShape = processId.extend({ lastSignal: z.enum(['SIGKILL', 'SIGQUIT']) })
+const recordShape = z.object({ owner: processId, servers: z.array(serverShape) })
 type Contents = z.infer<typeof recordShape>
 
 const endLimitMs = 6_000
@@ -36,8 +38,8 @@ export class BedRecord {
       const former = read(directory)
       if (former !== null && isAlive(former.owner))
         throw new Error(`process ${former.owner.pid} uses ${directory}: wait for it, or end it`)
-      // SIGQUIT lets PostgreSQL end its children and give its shared memory back.
-      for (const server of former?.servers ?? []) await stopProcess(server, 'SIGQUIT', endLimitMs)
+      const servers = former?.servers ?? []
+      await Promise.all(servers.map((server) => stopProcess(server, server.lastSignal, endLimitMs)))
       for (const name of readdirSync(directory)) {
         if (!name.startsWith('lock.db')) rmSync(join(directory, name), { recursive: true, force: true })
       }
@@ -47,8 +49,9 @@ export class BedRecord {
     })
   }
 
-  add(server: ProcessId): void {
-    const servers = [...this.#contents.servers.filter(isAlive), server]
+  /** `lastSignal` ends the server at once; what it keeps on disk is of no interest then. */
+  add(server: ProcessId, lastSignal: LastSignal): void {
+    const servers = [...this.#contents.servers.filter(isAlive), { ...server, lastSignal }]
     this.#contents = { ...this.#contents, servers }
     this.#write()
   }
@@ -73,6 +76,7 @@ function read(directory: string): Contents | null {
 }
 
 function removeData(directory: string): void {
+  // The children of a killed PostgreSQL may write for a moment.
   for (const folder of [join(directory, 'kafka'), join(directory, 'temporal'), postgresFolder(directory)])
-    rmSync(folder, { recursive: true, force: true })
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
 }

@@ -2,6 +2,9 @@ import { randomInt } from 'node:crypto'
 import { freePorts } from '../../../stack/ports.ts'
 import type { ProcessId } from '../../../stack/process.ts'
 
+/** Ends a server at once and for good: whatever it has on disk goes with it. */
+export type LastSignal = 'SIGKILL' | 'SIGQUIT'
+
 /** What every server of a bed needs to know. */
 export interface BedSite {
   readonly directory: string
@@ -10,8 +13,8 @@ export interface BedSite {
   readonly say: (text: string) => void
   /** Ends every wait for a server. */
   readonly signal: AbortSignal
-  /** Called for each process that is started, before anything is done with it. */
-  readonly onStarted: (id: ProcessId) => void
+  /** Called for each process that is started, before anything is done with it; the signal ends it for good. */
+  readonly onStarted: (id: ProcessId, lastSignal: LastSignal) => void
 }
 
 /**
