@@ -93,8 +93,8 @@ async function runOnBed({ options, planned, reader, say, signal }: Run): Promise
   let results: readonly ScenarioResult[]
   let versions: Awaited<ReturnType<typeof findVersions>>
   try {
-    const { seed, short } = options
-    results = await runCampaign({ bed, reader, planned, seed, short, say, signal })
+    const { seed, short, strictTimes } = options
+    results = await runCampaign({ bed, reader, planned, seed, short, strictTimes, say, signal })
     versions = await findVersions(signal.aborted ? {} : await bed.versionSources())
   } finally {
     say.line('stopping the servers …')

@@ -6,6 +6,7 @@ import { Random } from '../source/random.ts'
 import type { Outcome, Scenario, ScenarioContext } from './contract.ts'
 import { describeDamage, isUndamaged } from './damage.ts'
 import { type Planned, seedOf } from './options.ts'
+import { heldAgainstBar } from './recoveryBar.ts'
 import type { MendedBed } from './servers.ts'
 
 export interface Campaign {
@@ -14,6 +15,8 @@ export interface Campaign {
   readonly planned: readonly Planned[]
   readonly seed: number
   readonly short: boolean
+  /** A recovery above the bar is a problem, not a note. */
+  readonly strictTimes: boolean
   readonly say: Say
   readonly signal: AbortSignal
 }
@@ -57,7 +60,7 @@ export async function runCampaign(campaign: Campaign): Promise<ScenarioResult[]>
 }
 
 async function runScenario(
-  { bed, reader, seed, short, say, signal }: Campaign,
+  { bed, reader, seed, short, strictTimes, say, signal }: Campaign,
   { scenario, rounds }: Planned,
 ): Promise<ScenarioResult> {
   const startedMs = performance.now()
@@ -76,7 +79,11 @@ async function runScenario(
   }
   const secondsSince = (): number => (performance.now() - startedMs) / 1000
   try {
-    const outcome = await endedInTime(scenario.run(context), context.signal)
+    const outcome = heldAgainstBar(
+      await endedInTime(scenario.run(context), context.signal),
+      scenario,
+      strictTimes,
+    )
     return { scenario, outcome, failure: null, seconds: secondsSince() }
   } catch (error) {
     const reason: unknown = limit.signal.aborted ? tooLong : error

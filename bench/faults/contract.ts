@@ -16,6 +16,8 @@ export interface Scenario {
   readonly rounds: { readonly full: number; readonly short: number }
   /** Longest that so many rounds may take, ms; `defaultLimitMs` of campaign.ts when left out. */
   readonly limitMs?: (rounds: number) => number
+  /** Longest recovery that is no surprise, ms; `defaultRecoveryBarMs` when left out, null: any is none. */
+  readonly recoveryBarMs?: number | null
   run(context: ScenarioContext): Promise<Outcome>
 }
 

@@ -42,6 +42,7 @@ const campaign = (scenarios: readonly Scenario[], signal = new AbortController()
   planned: scenarios.map((one) => ({ scenario: one, rounds: 3 })),
   seed: 1,
   short: false,
+  strictTimes: false,
   say: { line: () => undefined, progress: () => undefined },
   signal,
 })
@@ -108,4 +109,15 @@ it('gives the same scenario the same choices, whatever runs beside it', async ()
   await runCampaign(campaign([other, draws]))
   expect(drawn[2]).toBe(drawn[0])
   expect(drawn[1]).not.toBe(drawn[0])
+})
+
+it('tells of a recovery above the bar, as a problem where times are strict', async () => {
+  const slow = scenario('limits-slow', () => Promise.resolve({ ...outcome, longestRecoveryMs: 20_001 }))
+  const told = async (one: Scenario, strictTimes: boolean) =>
+    (await runCampaign({ ...campaign([one]), strictTimes }))[0]?.outcome
+  const text = 'the longest recovery took 20.0 s, the bar is 20.0 s'
+  expect(await told(slow, false)).toMatchObject({ problems: [], notes: [text] })
+  expect(await told(slow, true)).toMatchObject({ problems: [text], notes: [] })
+  expect(await told({ ...slow, recoveryBarMs: 20_001 }, true)).toMatchObject({ problems: [], notes: [] })
+  expect(await told({ ...slow, recoveryBarMs: null }, true)).toMatchObject({ problems: [], notes: [] })
 })
