@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ReplayRequest } from '../../src/domain/replay.ts'
-import type { ReplayView } from '../../src/domain/replayView.ts'
+import { hasEnded, type ReplayView } from '../../src/domain/replayView.ts'
 import type { Api } from '../run/api.ts'
 import type { RoleProcess } from '../run/roles.ts'
 import type { Passage } from './contract.ts'
@@ -28,6 +28,7 @@ export const replayRunsEnv = {
 
 /** What a killed process had sent reaches the broker within this time. */
 const settleMs = 100
+const lookMs = 100
 
 /** Workers, and replays of one log into fresh targets, one after another: what scenarios do their worst to. */
 export class ReplayRuns {
@@ -137,6 +138,19 @@ export class ReplayRuns {
     }
   }
 
+  /** Waits for `work`; whenever a replay ends meanwhile, the next one is begun, so that there is always something to hit. */
+  async during<T>(work: Promise<T>): Promise<T> {
+    const over = new AbortController()
+    const goingOn = this.#goOn(over.signal)
+    try {
+      await Promise.race([work, goingOn])
+      return await work
+    } finally {
+      over.abort()
+      await goingOn
+    }
+  }
+
   /**
    * Waits until every partition that has something left has got records again, and tells the clock. `before`: the ends to
    * begin with; as they are a moment from now when left out, when all that was sent before the fault has arrived.
@@ -168,6 +182,17 @@ export class ReplayRuns {
 
   waiting(what: string, everyMs?: number): ReturnType<Stage['roles']['waiting']> {
     return this.stage.roles.waiting(what, this.#options.patienceMs, everyMs)
+  }
+
+  async #goOn(over: AbortSignal): Promise<void> {
+    while (!over.aborted) {
+      const { status } = await this.api.getReplay(this.current().replayId)
+      if (hasEnded(status)) {
+        await this.end()
+        await this.begin()
+      }
+      await sleep(lookMs)
+    }
   }
 
   /** Its client id is the name of its log, so that a tap can tell whose request it sees. */

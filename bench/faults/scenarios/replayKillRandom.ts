@@ -1,9 +1,6 @@
 import type { Outcome, Scenario } from '../contract.ts'
-import { addDamage } from '../damage.ts'
-import { judgeLog } from '../judgeLog.ts'
-import { judgeTargets } from '../judgeTarget.ts'
+import { judgeReplays } from '../judgeReplays.ts'
 import { ReplayKills, replayKillsEnv } from '../replayKills.ts'
-import { receiptProblems } from '../replays.ts'
 import { makeSourceLog } from '../sourceLog.ts'
 import { Stage } from '../stage.ts'
 
@@ -20,31 +17,22 @@ export const replayKillRandom: Scenario = {
 }
 
 async function run(stage: Stage): Promise<Outcome> {
-  const { context, kafka, ownerUrl, roles } = stage
-  const { rounds, short, reader, say, signal } = context
-  const { score, ...source } = await makeSourceLog(stage, {
-    partitions,
-    records: short ? records.short : records.full,
-  })
-  const kills = new ReplayKills(stage, { score, ...source }, { workers: 2, patienceMs })
+  const { context, roles } = stage
+  const { rounds, short } = context
+  const log = await makeSourceLog(stage, { partitions, records: short ? records.short : records.full })
+  const kills = new ReplayKills(stage, log, { workers: 2, patienceMs })
   await kills.run(context)
   await roles.stopAll()
-  say(`reading ${kills.ended.length} replays back`)
-  const log = await judgeLog(ownerUrl, score, {}, signal)
-  const targets = await judgeTargets(reader, kafka.brokers, score, kills.begun, signal)
+  const { damage, events, problems } = await judgeReplays(stage, log, kills.ended)
   return {
     rounds,
     faults: kills.kills,
-    events: targets.records,
-    damage: addDamage(log.damage, targets.damage),
+    events,
+    damage,
     longestRecoveryMs: kills.longestRecoveryMs,
-    problems: [
-      ...log.problems,
-      ...targets.problems,
-      ...kills.ended.flatMap((view) => receiptProblems(view, score, log)),
-    ],
+    problems,
     notes: [
-      `${kills.ended.length} replays of ${score.accepted} events; after ${kills.stoodStill} of ${kills.kills} kills a ` +
+      `${kills.ended.length} replays of ${log.score.accepted} events; after ${kills.stoodStill} of ${kills.kills} kills a ` +
         'partition stood still until its heartbeat time-out',
     ],
   }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { api, type Outcome, type Scenario } from '../contract.ts'
+import type { Outcome, Scenario } from '../contract.ts'
 import { judgeReplays } from '../judgeReplays.ts'
 import { type Moment, moments, seize } from '../moments.ts'
 import { ReplayRuns, replayRunsEnv } from '../replayRuns.ts'
@@ -7,7 +7,7 @@ import { makeSourceLog } from '../sourceLog.ts'
 import { Stage } from '../stage.ts'
 
 const patienceMs = 90_000
-const records = 60_000
+const records = 30_000
 
 interface Step {
   readonly name: string
@@ -79,10 +79,7 @@ async function run(stage: Stage): Promise<Outcome> {
     damage,
     longestRecoveryMs: runs.clock.longestMs,
     problems,
-    notes: [
-      `kills: ${[...hits].map(([name, count]) => `${count} ${name}`).join(', ')}`,
-      runs.clock.byKind(),
-    ],
+    notes: [`kills: ${[...hits].map(([name, count]) => `${count} ${name}`).join(', ')}`, runs.clock.byKind()],
   }
 }
 
@@ -97,18 +94,16 @@ async function killAt(runs: ReplayRuns, { name, moment, verdict, withinMs, fresh
     skip: random.below(4),
     act: ({ clientId }) => {
       if (withinMs === undefined) roles.killNow(runs.workerOf(clientId))
+      runs.clock.fault(name)
       return verdict
     },
     waiting: runs.waiting(`the step ${name}`),
   })
-  const [{ clientId }, replay] = await Promise.all([
-    seizing,
-    fresh === true ? runs.begin() : runs.current(),
-  ])
+  if (fresh === true) await runs.begin()
+  const { clientId } = await (fresh === true ? seizing : runs.during(seizing))
   if (withinMs !== undefined) await sleep(random.below(withinMs), undefined, { signal })
   const victim = runs.workerOf(clientId)
   await roles.kill(victim)
-  runs.clock.fault(name)
   await runs.replace(victim)
-  await runs.untilMoving(replay)
+  await runs.untilMoving(runs.current())
 }

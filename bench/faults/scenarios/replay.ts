@@ -1,0 +1,6 @@
+import type { Scenario } from '../contract.ts'
+import { replayKillRandom } from './replayKillRandom.ts'
+import { replayKillSteps } from './replayKillSteps.ts'
+
+/** What happens to replays while they run. */
+export const replayScenarios: readonly Scenario[] = [replayKillRandom, replayKillSteps]
