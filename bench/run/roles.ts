@@ -77,6 +77,11 @@ export class RoleProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null
   }
 
+  /** Null while it runs, and when a signal ended it. */
+  get exitCode(): number | null {
+    return this.#child.exitCode
+  }
+
   /** Throws with the end of its log when the process has ended by itself. */
   check(): void {
     if (this.isRunning) return

@@ -1,0 +1,197 @@
+import type { RoleProcess } from '../run/roles.ts'
+import { formatSeconds } from '../run/say.ts'
+import { ConsumerGroup } from './consumerGroup.ts'
+import type { Outcome, Score } from './contract.ts'
+import { stopAllInOrder } from './ingestStop.ts'
+import { judgeLog } from './judgeLog.ts'
+import { judgeSource } from './judgeTarget.ts'
+import { SteadyLoad } from './load.ts'
+import { type LogWatch, type Sizes, sumOf } from './logWatch.ts'
+import { RecoveryClock } from './recovery.ts'
+import type { Environment } from './roles.ts'
+import type { Stage } from './stage.ts'
+import { until, type Waiting } from './waiting.ts'
+
+export interface UnderLoadOptions {
+  /** Moving again takes a new process some seconds; on a machine that others use too it may take many. */
+  readonly patienceMs?: number
+  /** Of all partitions together. */
+  readonly ratePerSecond?: number
+  /** False: a load of valid events only. */
+  readonly mixed?: boolean
+}
+
+export const ingestPartitions = 4
+const defaultPatienceMs = 60_000
+const defaultRatePerSecond = 1_500
+
+/** Each life of a process draws one: latency first, or throughput first with small and with large groups. */
+const settings: readonly [Environment, ...Environment[]] = [
+  { BATCH_MODE: 'false' },
+  { BATCH_MODE: 'true', BATCH_SIZE: '100' },
+  { BATCH_MODE: 'true', BATCH_SIZE: '2000', BATCH_MAX_WAIT_MS: '400' },
+]
+
+/**
+ * A topic of several partitions under a steady load, and the processes that ingest it in one consumer group: what
+ * scenarios of ingest do their worst to.
+ */
+export class IngestUnderLoad {
+  readonly stage: Stage
+  readonly topic: string
+  readonly clock = new RecoveryClock()
+  readonly group: ConsumerGroup
+  readonly #options: Required<UnderLoadOptions>
+  readonly #load: SteadyLoad
+  readonly #watch: LogWatch
+  readonly #alive = new Set<RoleProcess>()
+  readonly #problems: string[] = []
+  #started = 0
+  #longestStopMs = 0
+
+  private constructor(stage: Stage, options: Required<UnderLoadOptions>, topic: string) {
+    const { brokers } = stage.kafka
+    const { random, signal } = stage.context
+    this.stage = stage
+    this.topic = topic
+    this.group = new ConsumerGroup(stage.world.admin, stage.world.name)
+    this.#options = options
+    const mix = { badRecords: options.mixed, duplicates: options.mixed }
+    const seed = random.next()
+    this.#load = new SteadyLoad({ brokers, topic, partitions: ingestPartitions, seed, ...mix, signal })
+    this.#watch = stage.watch(topic)
+  }
+
+  static async open(stage: Stage, options: UnderLoadOptions = {}): Promise<IngestUnderLoad> {
+    const topic = await stage.world.createTopic('source', ingestPartitions)
+    const { patienceMs = defaultPatienceMs, ratePerSecond = defaultRatePerSecond, mixed = true } = options
+    return new IngestUnderLoad(stage, { patienceMs, ratePerSecond, mixed }, topic)
+  }
+
+  /** Begins the load; resolves when every partition has rows. Returns the processes, so many. */
+  async begin(processes = 1): Promise<RoleProcess[]> {
+    await this.#load.start(this.#options.ratePerSecond)
+    const started = await Promise.all(Array.from({ length: processes }, () => this.start()))
+    await this.untilAllGrow('the first rows', new Map())
+    return started
+  }
+
+  /** One more process. Its client id at Kafka and the name of its log are its label. */
+  async start(env: Environment = {}): Promise<RoleProcess> {
+    const label = `ingest-${++this.#started}`
+    const drawn = this.stage.context.random.pick(settings)
+    const own = { KAFKA_TOPICS: this.topic, KAFKA_CLIENT_ID: label, ...drawn, ...env }
+    const role = await this.stage.roles.start('ingest', own, { label })
+    this.#alive.add(role)
+    return role
+  }
+
+  /** Those that nobody has killed or stopped. */
+  get processes(): readonly RoleProcess[] {
+    return [...this.#alive]
+  }
+
+  /** kill -9. */
+  async kill(role: RoleProcess): Promise<void> {
+    this.#alive.delete(role)
+    await this.stage.roles.kill(role)
+  }
+
+  /** SIGTERM for all of these at once, as `stopAllInOrder`; they are all that there are. */
+  async stopAll(): Promise<void> {
+    const stop = await stopAllInOrder(this.stage, this.topic, this.processes)
+    this.#alive.clear()
+    this.stopped(stop.tookMs, stop.problems)
+  }
+
+  /** Takes note of a stop; the process counts as stopped. */
+  stopped(tookMs: number, problems: readonly string[], role?: RoleProcess): void {
+    if (role !== undefined) this.#alive.delete(role)
+    this.#longestStopMs = Math.max(this.#longestStopMs, tookMs)
+    this.#problems.push(...problems)
+  }
+
+  /** Something did not hold. */
+  problem(text: string): void {
+    this.#problems.push(text)
+  }
+
+  /** What the logs hold; waits for the database to answer. */
+  sizes(): Promise<Sizes> {
+    return until(() => this.#watch.sizes(), this.waiting('the database'))
+  }
+
+  async total(): Promise<number> {
+    return sumOf(await this.sizes())
+  }
+
+  /** Resolves when every partition has grown beyond `before`; beyond what it is now when left out. */
+  async untilAllGrow(what: string, before?: Sizes): Promise<void> {
+    const from = before ?? (await this.sizes())
+    await this.#watch.untilAllGrow(from, ingestPartitions, this.waiting(what))
+  }
+
+  waiting(what: string, limitMs = this.#options.patienceMs, everyMs?: number): Waiting {
+    return this.stage.roles.waiting(what, limitMs, everyMs)
+  }
+
+  /**
+   * SIGTERM for all processes while the load goes on; a last one takes what is left, and is stopped too. The score is
+   * final from here on.
+   */
+  async finish(): Promise<void> {
+    await this.stopAll()
+    await this.start()
+    await this.#load.pause()
+    await this.#watch.untilLogged(this.score().produced, this.waiting('the rest of the rows'))
+    await this.stopAll()
+    await this.#load.stop()
+  }
+
+  /** Ends the load, however far the scenario came. */
+  async close(): Promise<void> {
+    await this.#load.stop()
+  }
+
+  score(): Score {
+    return this.#load.score()
+  }
+
+  /** After `finish`: reads everything back. */
+  async outcome(faults: number, notes: readonly string[]): Promise<Outcome> {
+    const { context, kafka, ownerUrl } = this.stage
+    const { rounds, reader, say, signal } = context
+    const score = this.score()
+    say('reading everything back')
+    const log = await judgeLog(ownerUrl, score, {}, signal)
+    const source = await judgeSource(reader, kafka.brokers, score, signal)
+    const refused = log.deadLetters.get('UNSTORABLE') ?? 0
+    if (refused > 0) this.problem(`${refused} records became dead letters because of the database`)
+    if (faults === 0) this.problem('nothing was done to it')
+    return {
+      rounds,
+      faults,
+      events: score.produced,
+      damage: log.damage,
+      longestRecoveryMs: this.clock.longestMs,
+      problems: [...this.#problems, ...log.problems, ...source],
+      notes: [...notes, `SIGTERM took ${formatSeconds(this.#longestStopMs / 1000)} at most`],
+    }
+  }
+}
+
+/** Runs `work` on a topic under load, ends it in order, and reads everything back. */
+export async function underLoad(
+  stage: Stage,
+  options: UnderLoadOptions,
+  work: (ingest: IngestUnderLoad) => Promise<{ readonly faults: number; readonly notes: readonly string[] }>,
+): Promise<Outcome> {
+  const ingest = await IngestUnderLoad.open(stage, options)
+  try {
+    const { faults, notes } = await work(ingest)
+    await ingest.finish()
+    return await ingest.outcome(faults, notes)
+  } finally {
+    await ingest.close()
+  }
+}
