@@ -1,3 +1,4 @@
+import type { Client } from 'pg'
 import type { Hash } from '../../src/domain/model.ts'
 import type { LogFindings, OffsetRange } from '../judge/logAudit.ts'
 import { auditLog } from '../judge/logCheck.ts'
@@ -34,33 +35,38 @@ export interface LogJudgement {
  * Reads the topic's logs back by SQL, row by row, and holds them against the score and against the bytes that they
  * hold. `ownerUrl`: the database, directly.
  */
-export function judgeLog(
+export const judgeLog = (
   ownerUrl: string,
   score: Score,
   expectations: LogExpectations,
   signal: AbortSignal,
+): Promise<LogJudgement> =>
+  withClient(ownerUrl, (client) => inSnapshot(client, () => judgeLogIn(client, score, expectations, signal)))
+
+/** As `judgeLog`, as the transaction sees it that the connection is in. */
+export async function judgeLogIn(
+  client: Client,
+  score: Score,
+  expectations: LogExpectations,
+  signal: AbortSignal,
 ): Promise<LogJudgement> {
-  return withClient(ownerUrl, (client) =>
-    inSnapshot(client, async () => {
-      const sum = new Summary()
-      const logs = await logsOf(client, score.topic)
-      for (const log of logs) if (log.partition >= score.partitions) sum.foreignLog(log)
-      for (const [partition, table] of score.tables.entries()) {
-        const lives = logs.filter((log) => log.partition === partition)
-        const log = pick(lives, expectations)
-        sum.lives(partition, lives.length, expectations.incarnations ?? 1)
-        const expected = {
-          table,
-          start: expectations.starts?.[partition] ?? 0,
-          end: score.ends[partition] ?? 0,
-          gaps: expectations.gaps?.[partition] ?? [],
-        }
-        if (log === undefined) sum.missingLog(partition, table.size - table.firstFrom(expected.start))
-        else sum.add(partition, await auditLog(client, log, expected, signal))
-      }
-      return sum.judgement()
-    }),
-  )
+  const sum = new Summary()
+  const logs = await logsOf(client, score.topic)
+  for (const log of logs) if (log.partition >= score.partitions) sum.foreignLog(log)
+  for (const [partition, table] of score.tables.entries()) {
+    const lives = logs.filter((log) => log.partition === partition)
+    const log = pick(lives, expectations)
+    sum.lives(partition, lives.length, expectations.incarnations ?? 1)
+    const expected = {
+      table,
+      start: expectations.starts?.[partition] ?? 0,
+      end: score.ends[partition] ?? 0,
+      gaps: expectations.gaps?.[partition] ?? [],
+    }
+    if (log === undefined) sum.missingLog(partition, table.size - table.firstFrom(expected.start))
+    else sum.add(partition, await auditLog(client, log, expected, signal))
+  }
+  return sum.judgement()
 }
 
 const pick = (lives: readonly StoredLog[], { topicId }: LogExpectations): StoredLog | undefined =>

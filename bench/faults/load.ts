@@ -19,6 +19,8 @@ export interface LoadOptions {
   /** Four batches in ten are compressed, with all codecs in turn; when left out they are. */
   readonly compression?: boolean
   readonly signal: AbortSignal
+  /** As in StubbornProducer. */
+  readonly route?: (address: string) => string
 }
 
 /** More than any campaign produces. */
@@ -49,7 +51,7 @@ export class SteadyLoad {
       duplicatePercent: options.duplicates === false ? 0 : 1,
       compression: options.compression !== false,
     }
-    this.#producer = new StubbornProducer(brokers, topic, signal)
+    this.#producer = new StubbornProducer(brokers, topic, signal, options.route)
     this.#lanes = Array.from({ length: partitions }, () => new Lane())
   }
 

@@ -17,7 +17,7 @@ export interface LogCheck {
   readonly examples: readonly string[]
 }
 
-/** Reads one log to its end, as an auditor would: by SQL. Within `inSnapshot`. */
+/** Reads one log to its end, as an auditor would: by SQL. In a transaction, behind `logsOf`. */
 export async function auditLog(
   client: Client,
   log: StoredLog,

@@ -65,22 +65,22 @@ export interface StoredLog {
 const rowsAtOnce = 2_000
 const epochMs = (column: string): string => `(extract(epoch from ${column}) * 1000)::bigint`
 
-/**
- * Runs `work` in one read-only snapshot of the database, so that what several statements see belongs together. Sorts and
- * sequential scans are off: each kind of row is read in the order of an index, however many there are.
- */
+/** Runs `work` in one read-only snapshot of the database, so that what several statements see belongs together. */
 export async function inSnapshot<T>(client: Client, work: () => Promise<T>): Promise<T> {
   await client.query('begin isolation level repeatable read read only')
   try {
-    await client.query('set local enable_sort = off; set local enable_seqscan = off')
     return await work()
   } finally {
     await client.query('rollback')
   }
 }
 
-/** The logs of a topic, all incarnations, by partition. */
+/**
+ * The logs of a topic, all incarnations, by partition. From here on, until the transaction ends, sorts and sequential
+ * scans are off: each kind of row is read in the order of an index, however many there are.
+ */
 export async function logsOf(client: Client, topic: string): Promise<StoredLog[]> {
+  await client.query('set local enable_sort = off; set local enable_seqscan = off')
   const { rows } = await client.query<Record<string, string> & { frontier: Buffer }>(
     `select id, partition, topic_id, incarnation, start_offset, next_offset, size, bytes, frontier
        from partition_logs where topic = $1 order by partition, incarnation`,
@@ -99,12 +99,12 @@ export async function logsOf(client: Client, topic: string): Promise<StoredLog[]
   }))
 }
 
-/** Everything that a log holds in offset order, a few thousand rows at a time; within `inSnapshot`. */
+/** Everything that a log holds in offset order, a few thousand rows at a time; in a transaction, behind `logsOf`. */
 export async function* rowsOf(client: Client, logId: number): AsyncGenerator<LogRow> {
   yield* merged([events(client, logId), deadLetters(client, logId), gaps(client, logId)])
 }
 
-/** The stored nodes, lowest level first, each level in order; within `inSnapshot`. */
+/** The stored nodes, lowest level first, each level in order; in a transaction. */
 export async function* nodesOf(client: Client, logId: number): AsyncGenerator<NodeRow> {
   const text = `select level, index, hash, end_offset, bytes from log_nodes where log_id = ${logId} order by level, index`
   for await (const row of cursor(client, 'nodes', text))

@@ -39,6 +39,7 @@ export class StubbornProducer {
   readonly #topic: string
   readonly #bootstrap: string[]
   readonly #signal: AbortSignal
+  readonly #route: (address: string) => string
   readonly #encoder = new RecordBatchEncoder()
   readonly #sockets = new Map<string, Promise<BrokerSocket>>()
   readonly #sequences = new Map<number, number>()
@@ -48,8 +49,15 @@ export class StubbornProducer {
   /** Batches that had to be sent more than once. */
   resent = 0
 
-  constructor(brokers: string, topic: string, signal: AbortSignal) {
+  /** `route`: where to reach what brokers advertise; for tests that stand in between. */
+  constructor(
+    brokers: string,
+    topic: string,
+    signal: AbortSignal,
+    route: (address: string) => string = (address) => address,
+  ) {
     this.#bootstrap = brokers.split(',')
+    this.#route = route
     this.#topic = topic
     this.#signal = signal
   }
@@ -132,8 +140,9 @@ export class StubbornProducer {
       if (this.#sockets.get(address) === known) this.#sockets.delete(address)
       else return this.#socket(address)
     }
-    const at = address.lastIndexOf(':')
-    const opening = BrokerSocket.open(address.slice(0, at), Number(address.slice(at + 1)), silenceLimitMs)
+    const route = this.#route(address)
+    const at = route.lastIndexOf(':')
+    const opening = BrokerSocket.open(route.slice(0, at), Number(route.slice(at + 1)), silenceLimitMs)
     this.#sockets.set(address, opening)
     opening.catch(ignore)
     return opening
