@@ -45,7 +45,11 @@ export interface KafkaNode {
 const dataOf = (node: KafkaNode): string => join(node.folder, 'data')
 const propertiesOf = (node: KafkaNode): string => join(node.folder, 'server.properties')
 
-export const randomClusterId = (): string => randomBytes(16).toString('base64url')
+/** Never with a dash in front, which Kafka's tools take for an option (Kafka's `Uuid.randomUuid` avoids it too). */
+export function randomClusterId(): string {
+  const id = randomBytes(16).toString('base64url')
+  return id.startsWith('-') ? randomClusterId() : id
+}
 
 /** Runs a node that is formatted. */
 export function kafkaCommand(

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { formatProperties } from '../../stack/kafka.ts'
+import { formatProperties, randomClusterId } from '../../stack/kafka.ts'
 import { javaMajor } from '../../stack/kafka-jars.ts'
 import { countBrokers } from '../../stack/kafka-probe.ts'
 import { freePorts } from '../../stack/ports.ts'
@@ -22,6 +22,10 @@ describe('starting Kafka natively', () => {
     const written = formatProperties({ 'log.dirs': '/home/Jörg/ü\\b c' })
     expect(written).toBe('log.dirs=/home/J\\u00f6rg/\\u00fc\\\\b c\n')
     fc.assert(fc.property(fc.string(), (text) => /^a=[ -~]*\n$/.test(formatProperties({ a: text }))))
+  })
+
+  it('names clusters so that Kafka takes no name for an option', () => {
+    for (let draw = 0; draw < 1_000; draw++) expect(randomClusterId()).toMatch(/^\w[\w-]{21}$/)
   })
 })
 
