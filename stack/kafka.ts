@@ -19,7 +19,7 @@ export const kafka: NativeServer = {
     const logFile = join(site.directory, 'logs', 'kafka.log')
     await formatKafka(java, { folder, id: 1, port: 0, controllerPort: 1 }, randomClusterId())
     return ([port = 0, controllerPort = 0]) =>
-      kafkaCommand(java, { folder, id: 1, port, controllerPort }, { logFile, heapMb: 512 })
+      kafkaCommand(java, { folder, id: 1, port, controllerPort }, { logFile, javaOptions: ['-Xmx512m'] })
   },
 
   async check(_site, [port = 0]) {
@@ -55,10 +55,10 @@ export function randomClusterId(): string {
 export function kafkaCommand(
   java: Java,
   node: KafkaNode,
-  { logFile, heapMb }: { readonly logFile: string; readonly heapMb: number },
+  { logFile, javaOptions }: { readonly logFile: string; readonly javaOptions: readonly string[] },
 ): ServerCommand {
   writeFileSync(propertiesOf(node), formatProperties(nodeProperties(node)))
-  const options = ['-Xms128m', `-Xmx${heapMb}m`, '-XX:+UseSerialGC']
+  const options = ['-Xms128m', '-XX:+UseSerialGC', ...javaOptions]
   return {
     command: java.command,
     args: [...options, '-cp', java.classpath, 'kafka.Kafka', propertiesOf(node)],

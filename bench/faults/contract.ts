@@ -73,7 +73,7 @@ export interface Bed {
   temporal(): Promise<TemporalBed>
   /** Where logs of roles and servers go. */
   readonly logs: string
-  /** Ends every server by its process id. */
+  /** Ends every server by its process id; their data goes, the logs stay. */
   close(): Promise<void>
 }
 
@@ -85,9 +85,12 @@ export interface ServerProcess {
   kill(): Promise<void>
   /** In order. */
   stop(): Promise<void>
-  /** Starts what does not run; resolves when it serves. */
+  /**
+   * Starts what does not run; resolves when it serves. A node of a cluster serves when most of the nodes run: start
+   * them together when all are down. @throws with the end of its log
+   */
   start(): Promise<void>
-  /** SIGSTOP and SIGCONT. */
+  /** SIGSTOP and SIGCONT, of its children too. */
   freeze(): void
   thaw(): void
 }
@@ -134,7 +137,7 @@ export interface Passage {
   /** `127.0.0.1:port`. */
   readonly address: string
   readonly port: number
-  /** Cuts every connection (RST) and refuses new ones until `open`. */
+  /** Cuts every connection (RST), and whoever connects again as soon as he does, until `open`. */
   shut(): void
   open(): void
   /** Cuts every connection (RST); new ones are taken. */
@@ -180,7 +183,7 @@ export interface KafkaFrame {
 
 export interface PostgresFrame {
   readonly protocol: 'postgres'
-  /** The message's type as one character: Q, P, B, E, S, d, c… and C, G, Z, E… */
+  /** The message's type as one character: Q, P, B, E, S, d, c… and C, G, Z, E…; empty for the startup message. */
   readonly type: string
   /** SQL of Q and P, tag of CommandComplete; empty otherwise. */
   readonly text: string
@@ -195,10 +198,10 @@ export type Verdict =
   | 'cut'
   /**
    * The role's connection is cut at once (its outcome is unknown now), the server's stays open and gets the request
-   * after `afterMs`, whatever the role has done since; the answer is thrown away.
+   * after `lateMs`, whatever the role has done since; the answer is thrown away. Of an answer it is the same as `cut`.
    */
   | { readonly lateMs: number }
-  /** This frame and all behind it in its direction wait. */
+  /** This frame and all behind it in its direction wait; a promise that is rejected cuts the connection. */
   | { readonly hold: Promise<void> }
 
 /** Kafka's request keys (https://kafka.apache.org/protocol.html#protocol_api_keys) that scenarios look for. */

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
+import { Connection, WorkflowClient } from '@temporalio/client'
 import kafkajs from 'kafkajs'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -31,6 +32,15 @@ async function query(url: string, sql: string): Promise<unknown[]> {
     return (await client.query(sql)).rows
   } finally {
     await client.end()
+  }
+}
+
+async function withTemporal<T>(address: string, work: (client: WorkflowClient) => Promise<T>): Promise<T> {
+  const connection = await Connection.connect({ address })
+  try {
+    return await work(new WorkflowClient({ connection }))
+  } finally {
+    await connection.close()
   }
 }
 
@@ -139,9 +149,17 @@ describe('a bed', () => {
   it('has a Temporal that keeps its address and its data over kill -9', async () => {
     const temporal = await bed.temporal()
     pids.add(temporal.pid)
+    const workflowId = 'kept'
+    await withTemporal(temporal.addressThroughPassage, (client) =>
+      client.start('nobody', { workflowId, taskQueue: 'nobody' }),
+    )
     await temporal.kill()
     await temporal.start()
     pids.add(temporal.pid)
+    const { status } = await withTemporal(temporal.address, (client) =>
+      client.getHandle(workflowId).describe(),
+    )
+    expect(status.name).toBe('RUNNING')
   })
 
   it('is somewhere to open a world, directly and through the passages', async () => {
