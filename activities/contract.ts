@@ -64,6 +64,27 @@ export interface FencedReplay {
   readonly logs: readonly FencedLog[]
 }
 
+export interface RecoverInput {
+  readonly planId: string
+  /** Go on from the mirror where it cannot be found out what was produced: about a second of events may come twice. */
+  readonly acceptDoubles: boolean
+}
+
+export interface RecoveredLog {
+  readonly partition: number
+  readonly cursor: string
+  readonly events: string
+  /**
+   * How it is known: `kept`, the cursor was there; `unstarted`, nothing was ever produced; `mirror-end`, the mirror says that
+   * all was produced; `read-back`, from the target's own records; `mirror`, approximately, as accepted.
+   */
+  readonly by: 'kept' | 'unstarted' | 'mirror-end' | 'read-back' | 'mirror'
+}
+
+export interface RecoveredReplay {
+  readonly logs: readonly RecoveredLog[]
+}
+
 export interface FinishInput extends ReplayEnd {
   readonly replayId: string
   readonly request: ReplayRequest
@@ -105,6 +126,8 @@ export interface Activities {
   touchCursor(input: LogInput): Promise<void>
   /** From its return on no worker can add a record for the plan. */
   fenceReplay(input: FenceInput): Promise<FencedReplay>
+  /** Commits the cursors of a failed replay again where its logs stand, and lets it run again. */
+  recoverCursor(input: RecoverInput): Promise<RecoveredReplay>
   finishReplay(input: FinishInput): Promise<void>
   recordStatus(input: RecordStatusInput): Promise<void>
   storeCheckpoint(input: CheckpointInput): Promise<CheckpointResult>

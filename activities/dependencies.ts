@@ -4,6 +4,7 @@ import type {
   CheckpointStore,
   EventLogReader,
   ReplayStore,
+  TargetReader,
   TopicDirectory,
   TransactionLaneFactory,
 } from '../src/ports.ts'
@@ -35,6 +36,7 @@ export interface ActivityDependencies {
   readonly replays: ReplayStore
   readonly topics: TopicDirectory
   readonly lanes: TransactionLaneFactory
+  readonly targets: TargetReader
   readonly settings: ReplaySettings
   readonly logger: Logger
   readonly observer: ReplayObserver

@@ -4,6 +4,7 @@ import type { ActivityDependencies } from './dependencies.ts'
 import { fenceReplay } from './fenceReplay.ts'
 import { finishReplay, recordStatus } from './finishReplay.ts'
 import { planReplay } from './planReplay.ts'
+import { recoverCursor } from './recoverCursor.ts'
 import { replaySlice } from './replaySlice.ts'
 import { storeCheckpoint } from './storeCheckpoint.ts'
 import { touchCursor } from './touchCursor.ts'
@@ -19,6 +20,7 @@ export function createActivities(deps: ActivityDependencies, draining: AbortSign
     replaySlice: (input) => runActivity(deps, draining, (scope) => replaySlice(deps, scope, input)),
     touchCursor: (input) => runActivity(deps, never, (scope) => touchCursor(deps, scope, input)),
     fenceReplay: (input) => runActivity(deps, never, (scope) => fenceReplay(deps, scope, input)),
+    recoverCursor: (input) => runActivity(deps, draining, (scope) => recoverCursor(deps, scope, input)),
     finishReplay: (input) => runActivity(deps, never, () => finishReplay(deps, input)),
     recordStatus: (input) => runActivity(deps, never, () => recordStatus(deps, input)),
     storeCheckpoint: (input) => runActivity(deps, never, () => storeCheckpoint(deps, input)),

@@ -59,9 +59,12 @@ async function findPosition(
   { record, log, owner, plan }: PlannedLogWork,
   { lane, cursor }: OwnedLane,
 ): Promise<Opened> {
-  const lost = (why: string) => new ServiceError('CURSOR_LOST', `partition ${log.partition}: ${why}`)
-  if (cursor === null && log.started)
-    throw lost('the cursor is gone from its group; what was produced cannot be known')
+  const lost = (why: string) =>
+    new ServiceError(
+      'CURSOR_LOST',
+      `partition ${log.partition}: ${why}; to go on: pnpm replay recover-cursor ${plan.replayId}`,
+    )
+  if (cursor === null && log.started) throw lost('the cursor is gone from its group')
   const position = cursor === null ? startOf(owner) : decodeCursor(cursor, owner)
   if (position.offset < log.cursor)
     throw lost(`the cursor is at ${position.offset}, but was at ${log.cursor} before`)

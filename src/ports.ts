@@ -225,6 +225,8 @@ export interface ReplayStore {
     events: bigint,
     rootHash: Hash | null,
   ): Promise<void>
+  /** Failed with this code becomes running again, without an error; any other state is left as it is. */
+  reopen(planId: string, code: string): Promise<void>
   setStatus(
     planId: string,
     status: ReplayStatus,
@@ -469,6 +471,8 @@ export interface Cursor {
  * `close` the lane, open a new one, `begin`, `readCursor` (design §6, step 4).
  */
 export interface TransactionLane {
+  /** Kafka's id of this producer, the same for all owners of the transactional id as long as Kafka remembers that; null before the first `begin`. */
+  readonly producerId: bigint | null
   /** InitProducerId on the first call: the only thing that fences an older owner; waits until its transaction has ended. */
   begin(): Promise<void>
   /** OffsetFetch v7 with require_stable, error 88 retried. Null when the group has no offset there. Call after the first `begin`. */
@@ -491,4 +495,24 @@ export interface TransactionLaneOptions {
 
 export interface TransactionLaneFactory {
   open(options: TransactionLaneOptions, signal: AbortSignal): Promise<TransactionLane>
+}
+
+export type LastRecord<T> =
+  | { readonly kind: 'found'; readonly value: T; readonly producerId: bigint }
+  /** No committed record of [start, end) is wanted; Kafka has nothing below `start` any more. */
+  | { readonly kind: 'none'; readonly start: Offset }
+  /** Reading is not allowed here; `reason` is for people. */
+  | { readonly kind: 'unreadable'; readonly reason: string }
+
+export interface TargetReader {
+  /**
+   * The last committed record of a partition for which `pick` gives a value, looked for from the end backwards: the end as it
+   * is when the call is made. Waits while an open transaction hides records below it. Reads at most the whole partition.
+   * Throws KAFKA_UNAVAILABLE.
+   */
+  lastRecord<T>(
+    place: { readonly topic: string; readonly partition: number },
+    pick: (records: SourceRecords, index: number) => T | null,
+    signal: AbortSignal,
+  ): Promise<LastRecord<T>>
 }

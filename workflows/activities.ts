@@ -11,12 +11,15 @@ const common = {
   retry: { initialInterval: '500 ms', backoffCoefficient: 1.5, maximumInterval: '2 s' },
 } as const
 
-type Long = Pick<Activities, 'planReplay'>
+type Long = Pick<Activities, 'planReplay' | 'recoverCursor'>
 type Slice = Pick<Activities, 'replaySlice' | 'fenceReplay'>
 type Quick = Pick<Activities, 'touchCursor' | 'finishReplay' | 'recordStatus' | 'storeCheckpoint'>
 
-/** Counts whole ranges. */
-export const { planReplay } = proxyActivities<Long>({ ...common, startToCloseTimeout: '2 hours' })
+/** They go through whole ranges. */
+export const { planReplay, recoverCursor } = proxyActivities<Long>({
+  ...common,
+  startToCloseTimeout: '2 hours',
+})
 
 export const { replaySlice, fenceReplay } = proxyActivities<Slice>({
   ...common,

@@ -11,11 +11,12 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow'
-import type { ReplayEnd } from '../activities/contract.ts'
+import type { PlannedReplay, ReplayEnd } from '../activities/contract.ts'
+import { parseRecoveryRequest, type RecoveryRequest } from '../src/domain/recoveryRequest.ts'
 import { replayIdOfWorkflowId } from '../src/domain/replayId.ts'
 import { normaliseReplayRequest, parseReplayRequest } from '../src/domain/replayRequest.ts'
 import type { ReplayReceiptView } from '../src/domain/replayView.ts'
-import { fenceReplay, finishReplay, planReplay, recordStatus } from './activities.ts'
+import { fenceReplay, finishReplay, planReplay, recordStatus, recoverCursor } from './activities.ts'
 import { accept, describe, failure } from './failures.ts'
 import { judge } from './receipt.ts'
 import { type ReplayChildren, replayChildren } from './replayChildren.ts'
@@ -27,18 +28,25 @@ import { replayStatus, replayTarget, replayTopic } from './searchAttributes.ts'
 /**
  * Started by the API, `temporal workflow start` or any SDK with the JSON of a replay request and the workflow id
  * `replay/<replayId>`. Returns the receipt. Fails with a code of src/errors.ts as the failure's type.
- * `carried` is what continue-as-new hands over; from others it is ignored.
+ * `carried` is what continue-as-new hands over; from others it is ignored. `recovery` says that a replay of this id which
+ * failed with CURSOR_LOST is to go on: `{"acceptDoubles": false}`.
  */
-export async function replay(input: unknown, carried?: CarriedReplay): Promise<ReplayReceiptView> {
+export async function replay(
+  input: unknown,
+  carried?: CarriedReplay | null,
+  recovery?: unknown,
+): Promise<ReplayReceiptView> {
   const state = open(input)
-  const before = workflowInfo().continuedFromExecutionRunId === undefined ? null : (carried ?? null)
+  const continued = workflowInfo().continuedFromExecutionRunId !== undefined
+  const before = continued ? (carried ?? null) : null
+  const wanted = continued || (recovery ?? null) === null ? null : accept(parseRecoveryRequest(recovery))
   state.paused = before?.paused ?? false
   const children = replayChildren(state)
   handleMessages(state, children)
   const mirror = new CancellationScope()
   const mirrored = mirror.run(() => mirrorStatus(state))
 
-  const end = await work(state, before, children)
+  const end = await work(state, before, wanted, children)
   state.ending = end !== 'more'
   mirror.cancel()
   await mirrored
@@ -62,13 +70,16 @@ function open(input: unknown): ReplayState {
 async function work(
   state: ReplayState,
   carried: CarriedReplay | null,
+  recovery: RecoveryRequest | null,
   children: ReplayChildren,
 ): Promise<ReplayEnd | 'more'> {
   const { replayId, request } = state
   try {
     const plan = await planReplay({ replayId, request, requestedBy: requestedBy() })
     adoptPlan(state, plan, carried)
-    if (plan.ended !== null) return plan.ended
+    if (recovery !== null && (plan.ended === null || plan.ended.error?.code === 'CURSOR_LOST'))
+      await recover(state, plan, recovery)
+    else if (plan.ended !== null) return plan.ended
     await children.run(plan.concurrency, plan.planId)
     return state.logs.every(({ phase }) => phase === 'done') ? { status: 'completed' } : 'more'
   } catch (error) {
@@ -76,6 +87,18 @@ async function work(
     if (isCancellation(error) || CancellationScope.current().consideredCancelled)
       return { status: 'cancelled', error: { code: 'CANCELLED', detail: 'the replay was cancelled' } }
     return { status: 'failed', error: describe(error) }
+  }
+}
+
+/** From here on the replay runs again, whatever comes of it: its end is written down anew. */
+async function recover(state: ReplayState, plan: PlannedReplay, recovery: RecoveryRequest): Promise<void> {
+  const reopened = { ...plan, ended: null }
+  const { planId } = plan
+  try {
+    const { logs } = await recoverCursor({ planId, acceptDoubles: recovery.acceptDoubles === true })
+    adoptPlan(state, reopened, { paused: state.paused, logs })
+  } finally {
+    state.plan = reopened
   }
 }
 

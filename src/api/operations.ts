@@ -1,6 +1,7 @@
 import type { CheckpointRequest } from '../domain/checkpointRequest.ts'
 import type { IncarnationRequest } from '../domain/incarnationRequest.ts'
 import type { LogView, OpenedIncarnationsView } from '../domain/logView.ts'
+import type { RecoveryRequest } from '../domain/recoveryRequest.ts'
 import type { ReplayRequest, ReplayStatus } from '../domain/replay.ts'
 import type { ReplayView } from '../domain/replayView.ts'
 import type { CheckpointStore, LogQuery, Page, QueryStore } from '../ports.ts'
@@ -38,6 +39,9 @@ export interface Operations {
   cancelReplay(replayId: string, requestedBy: string): Promise<ReplayView>
   pauseReplay(replayId: string, requestedBy: string): Promise<ReplayView>
   resumeReplay(replayId: string, requestedBy: string): Promise<ReplayView>
+  /** The two throw REPLAY_NOT_FOUND, CURSOR_NOT_LOST. */
+  checkRecovery(replayId: string): Promise<void>
+  recoverCursor(replayId: string, recovery: RecoveryRequest, requestedBy: string): Promise<ReplayView>
   listLogs(query: LogQuery): Promise<Page<LogView>>
   /** The two throw UNKNOWN_TOPIC, UNKNOWN_PARTITION, SOURCE_MISSING, LOG_NOT_CLOSED. */
   checkIncarnation(request: IncarnationRequest): Promise<void>

@@ -83,6 +83,8 @@ function finish(view: ReplayView, terminal: Terminal, seconds: number): number {
   }
   const why = view.error === undefined ? '' : `: ${view.error.code}: ${view.error.detail}`
   terminal.complain(`replay ${view.replayId} ${view.status} after ${view.progress.events} events${why}`)
+  if (view.error?.code === 'CURSOR_LOST')
+    terminal.line(`Go on with: pnpm replay recover-cursor ${view.replayId}`)
   return 1
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
 import type { CheckpointView } from '../api/operations.ts'
+import { parseRecoveryRequest } from '../domain/recoveryRequest.ts'
 import type { ReplayRequest } from '../domain/replay.ts'
 import type { ReplayView } from '../domain/replayView.ts'
 import { parseWith, uuidText } from '../domain/requestFields.ts'
@@ -132,6 +133,15 @@ function addControlCommands(add: Add, context: ProgramContext): void {
     await listReplays(context)
   })
 
+  add('recover-cursor', 'go on, exactly, with a replay that failed with CURSOR_LOST')
+    .argument('<replay-id>')
+    .option('--reason <text>', 'why, for the record')
+    .option('--accept-doubles', 'also where the target does not tell what it has: some events may come twice')
+    .option('--detach', 'start it and do not wait for its end')
+    .action(async (given: string, flags: RecoverFlags) => {
+      await recoverCursor(replayIdOf(given), flags, context)
+    })
+
   const controls = {
     cancel: 'stop a replay for good; what it has committed stays',
     pause: 'hold a replay until it is resumed',
@@ -146,6 +156,29 @@ function addControlCommands(add: Add, context: ProgramContext): void {
         const asked = verb === 'cancel' && replay.status !== 'cancelled' ? ', to be cancelled' : ''
         context.terminal.line(`replay ${replay.replayId}: ${showProgress(replay)}${asked}`)
       })
+}
+
+interface RecoverFlags extends OutputFlags {
+  readonly reason?: string
+  readonly acceptDoubles?: boolean
+}
+
+/** A replay that lost its cursor goes on behind what its target holds; then it is followed like a new one. */
+async function recoverCursor(replayId: string, flags: RecoverFlags, context: ProgramContext): Promise<void> {
+  const parsed = parseRecoveryRequest({
+    ...(flags.acceptDoubles === true && { acceptDoubles: true }),
+    ...(flags.reason !== undefined && { reason: flags.reason }),
+  })
+  if (!parsed.ok) throw badInput(parsed.problems)
+  const path = `/replay/${encodeURIComponent(replayId)}/recover-cursor`
+  const replay = (await context.api.post(path, parsed.value)) as ReplayView
+  context.terminal.line(`the cursor of replay ${replayId} is recovered, then the replay goes on`)
+  if (flags.detach !== true) {
+    context.exit(await follow(replayId, context))
+    return
+  }
+  context.terminal.line(`Follow it: pnpm replay follow ${replayId}`)
+  context.terminal.result(replay)
 }
 
 async function control(api: ApiClient, replayId: string, verb: string): Promise<ReplayView> {

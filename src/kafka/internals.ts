@@ -35,6 +35,22 @@ export interface KafkaBroker {
     isolationLevel: number
     topics: { topic: string; partitions: { partition: number; timestamp: number }[] }[]
   }): Promise<{ responses: { topic: string; partitions: { partition: number; offset: string }[] }[] }>
+  /** Patched: record sets come as bytes. */
+  fetch(request: {
+    isolationLevel: number
+    maxWaitTime: number
+    maxBytes: number
+    topics: { topic: string; partitions: { partition: number; fetchOffset: string; maxBytes: number }[] }[]
+  }): Promise<{
+    responses: {
+      partitions: {
+        partition: number
+        highWatermark: string
+        abortedTransactions: { producerId: string; firstOffset: string }[] | null
+        messages: { buffer: Buffer }
+      }[]
+    }[]
+  }>
   describeConfigs(request: { resources: { type: number; name: string }[] }): Promise<{
     resources: { configEntries: { configName: string; configValue: string | null }[] }[]
   }>

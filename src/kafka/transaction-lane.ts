@@ -78,6 +78,10 @@ class Lane implements TransactionLane {
     signal.addEventListener('abort', this.#cut, { once: true })
   }
 
+  get producerId(): bigint | null {
+    return this.#producer === null ? null : BigInt(this.#producer.producerId)
+  }
+
   connect(): Promise<void> {
     return this.#call('the lane cannot connect', ['ready'], async () => {
       await this.#link.anyNode()

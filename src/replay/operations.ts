@@ -1,9 +1,11 @@
 /** Replays and checkpoints as the edges have them done: thin over Temporal's client, the store and the checks. */
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type CheckDependencies, checkReplay } from '../../activities/checkReplay.ts'
 import type { CheckpointResult } from '../../activities/contract.ts'
 import { checkCheckpoint } from '../../activities/storeCheckpoint.ts'
 import type { CheckpointRequest } from '../domain/checkpointRequest.ts'
+import type { RecoveryRequest } from '../domain/recoveryRequest.ts'
 import type { ReplayRequest, ReplayStatus } from '../domain/replay.ts'
 import { isReplayId, workflowIdOfReplay } from '../domain/replayId.ts'
 import { normaliseReplayRequest, sameReplayRequest } from '../domain/replayRequest.ts'
@@ -35,10 +37,15 @@ export interface ReplayOperations {
   cancelReplay(replayId: string): Promise<ReplayView>
   pauseReplay(replayId: string): Promise<ReplayView>
   resumeReplay(replayId: string): Promise<ReplayView>
+  /** These throw REPLAY_NOT_FOUND, CURSOR_NOT_LOST. What comes of a recovery that began, the replay itself shows. */
+  checkRecovery(replayId: string): Promise<void>
+  recoverCursor(replayId: string, recovery: RecoveryRequest, requestedBy: string): Promise<ReplayView>
 }
 
 /** Counting a large range takes longer; then the workflow has the last word on the target. */
 const CHECK_MS = 5_000
+const ENDING_MS = 5_000
+const ENDING_LOOK_MS = 100
 /** As long as a random replay id. */
 const ANY_ID = '00000000-0000-0000-0000-000000000000'
 
@@ -50,7 +57,8 @@ export function createReplayOperations(deps: ReplayOperationsDependencies): Repl
     ask: (replayId: string) => Promise<Asked<unknown>>,
   ): Promise<ReplayView> => {
     const known = await deps.replays.getReplay(replayId)
-    const outcome = known !== null && hasEnded(known.status) ? 'ended' : await ask(replayId)
+    const over = known !== null && hasEnded(known.status) && !lostItsCursor(known)
+    const outcome = over ? 'ended' : await ask(replayId)
     if (outcome === 'ended') throw new ServiceError('REPLAY_ENDED', `the replay ${replayId} has ended`)
     if (outcome !== 'missing') return await getReplay(replayId)
     if (known === null) throw new ServiceError('REPLAY_NOT_FOUND', `there is no replay ${replayId}`)
@@ -92,8 +100,50 @@ export function createReplayOperations(deps: ReplayOperationsDependencies): Repl
     cancelReplay: (replayId) => control(replayId, workflows.cancel),
     pauseReplay: (replayId) => control(replayId, (id) => workflows.control(id, 'pause')),
     resumeReplay: (replayId) => control(replayId, (id) => workflows.control(id, 'resume')),
+    checkRecovery: async (replayId) => void (await requireLost(deps.replays, workflows, replayId)),
+    async recoverCursor(replayId, { acceptDoubles = false }, requestedBy) {
+      const { plan } = await requireLost(deps.replays, workflows, replayId)
+      const outcome = await workflows.start(replayId, plan.request, requestedBy, { acceptDoubles })
+      if (outcome === 'running') throw beingRecovered(replayId)
+      return await getReplay(replayId)
+    },
   }
 }
+
+const lostItsCursor = ({ status, error }: ReplayRecord): boolean =>
+  status === 'failed' && error?.code === 'CURSOR_LOST'
+
+async function requireLost(
+  replays: ReplayStore,
+  workflows: ReplayWorkflows,
+  replayId: string,
+): Promise<ReplayRecord> {
+  const record = await replays.getReplay(replayId)
+  if (record === null)
+    throw new ServiceError('REPLAY_NOT_FOUND', `there is no replay ${replayId} with a plan`)
+  if (!lostItsCursor(record)) {
+    const { status, error } = record
+    const why = error === null ? '' : `, with ${error.code}`
+    throw new ServiceError(
+      'CURSOR_NOT_LOST',
+      `the replay ${replayId} is ${status}${why}: its cursor is not lost`,
+    )
+  }
+  if (!(await isOver(workflows, replayId))) throw beingRecovered(replayId)
+  return record
+}
+
+/** A failed replay is written down before its workflow is over: that is waited for, a moment. */
+async function isOver(workflows: ReplayWorkflows, replayId: string): Promise<boolean> {
+  for (const until = performance.now() + ENDING_MS; ; await sleep(ENDING_LOOK_MS)) {
+    if ((await workflows.describe(replayId)) !== 'RUNNING') return true
+    const live = await workflows.progress(replayId)
+    if (live === null || !hasEnded(live.status) || performance.now() > until) return false
+  }
+}
+
+const beingRecovered = (replayId: string): ServiceError =>
+  new ServiceError('CURSOR_NOT_LOST', `the cursor of the replay ${replayId} is being recovered already`)
 
 function requireSame(replayId: string, stored: ReplayRequest, request: ReplayRequest): void {
   if (!sameReplayRequest(stored, request))
@@ -109,6 +159,7 @@ async function findReplay(
   const record = await replays.getReplay(replayId)
   if (record === null) return await findUnplanned(workflows, replayId)
   const stored = viewOfRecord(record)
+  if (lostItsCursor(record)) return await findRecovering(workflows, stored)
   if (hasEnded(record.status)) return stored
   const [live, status] = await Promise.all([
     workflows.progress(replayId),
@@ -116,6 +167,16 @@ async function findReplay(
   ])
   if (status === 'TERMINATED' || status === 'TIMED_OUT') return stopped(record, status)
   return live === null ? stored : mergeViews(stored, live)
+}
+
+/** Failed as far as the store knows; in the first moments of a recovery its workflow knows better. */
+async function findRecovering(workflows: ReplayWorkflows, stored: ReplayView): Promise<ReplayView> {
+  const status = await workflows.describe(stored.replayId).catch(() => null)
+  if (status !== 'RUNNING') return stored
+  const { error: _, ...rest } = stored
+  const running: ReplayView = { ...rest, status: 'running' }
+  const live = await workflows.progress(stored.replayId)
+  return live === null ? running : mergeViews(running, live)
 }
 
 /** Terminated from outside: nothing was fenced or written down, and the same start goes on where it stopped. */

@@ -6,6 +6,7 @@ import {
   type WorkflowExecutionDescription,
   WorkflowNotFoundError,
 } from '@temporalio/client'
+import type { RecoveryRequest } from '../domain/recoveryRequest.ts'
 import type { ReplayRequest } from '../domain/replay.ts'
 import { workflowIdOfReplay } from '../domain/replayId.ts'
 import { parseReplayRequest } from '../domain/replayRequest.ts'
@@ -23,7 +24,12 @@ export type Asked<Value> = Value | 'missing' | 'ended'
 
 export interface ReplayWorkflows {
   /** `running` when one with this id runs already, or did at this moment. */
-  start(replayId: string, request: ReplayRequest, requestedBy: string): Promise<'started' | 'running'>
+  start(
+    replayId: string,
+    request: ReplayRequest,
+    requestedBy: string,
+    recovery?: RecoveryRequest,
+  ): Promise<'started' | 'running'>
   describe(replayId: string): Promise<WorkflowExecutionDescription['status']['name'] | null>
   /** Null when no worker answers. */
   progress(replayId: string): Promise<ReplayView | null>
@@ -63,11 +69,11 @@ export function replayWorkflows(client: Client, taskQueue: string): ReplayWorkfl
     (await statusOf(replayId)) === null ? 'missing' : 'ended'
 
   return {
-    async start(replayId, request, requestedBy) {
+    async start(replayId, request, requestedBy, recovery) {
       const options = {
         taskQueue,
         workflowId: workflowIdOfReplay(replayId),
-        args: [request],
+        args: recovery === undefined ? [request] : [request, null, recovery],
         memo: { requestedBy },
         staticSummary: `${request.topic} → ${request.targetTopic ?? 'its default target'}`,
         // One that is over may run again: it finds its plan and goes on, or says how it ended.

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { createTargetReader } from '../kafka/target-reader.ts'
 import { createTransactionLaneFactory } from '../kafka/transaction-lane.ts'
 import { startReplayWorker } from '../replay/worker.ts'
 import type { RoleContext, RunningRole } from './context.ts'
@@ -14,6 +15,7 @@ export function startWorkerRole(context: RoleContext): RunningRole {
       replays: store.replays,
       topics: directory,
       lanes: createTransactionLaneFactory(kafka),
+      targets: createTargetReader(kafka),
       settings: { ...config.replay, ingestedTopics: config.kafka.topics },
       logger: log,
       observer: metrics.replay,

@@ -15,7 +15,7 @@ import { inTransaction, type Transaction } from './transaction.ts'
 const TRANSACTION_TIMEOUT_MS = 30_000
 const MAX_PAGE = 1_000
 const CURSOR_KIND = 'replays'
-/** A replay that has ended stays ended, whatever a late activity reports. */
+/** A replay that has ended stays ended, whatever a late activity reports; only `reopen` says otherwise. */
 const ended = ['completed', 'failed', 'cancelled']
 
 const now = sql`clock_timestamp()`
@@ -98,6 +98,13 @@ export function createReplayStore(database: Database): ReplayStore {
           })
           // A late report of an older owner must not move the mirror back.
           .where(and(eq(replayLogs.planId, planId), eq(replayLogs.logId, id), lte(replayLogs.cursor, cursor)))
+      }),
+    reopen: (planId, code) =>
+      guarded('reopening a replay', async () => {
+        await db
+          .update(replays)
+          .set({ status: 'running', errorCode: null, errorDetail: null, updatedAt: now })
+          .where(and(eq(replays.planId, planId), eq(replays.status, 'failed'), eq(replays.errorCode, code)))
       }),
     setStatus: (planId, status, end) =>
       guarded('setting the status of a replay', async () => {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll } from 'vitest'
 import type { ActivityDependencies, ActivityScope } from '../../activities/dependencies.ts'
 import { recordLeaf } from '../../src/domain/leaf.ts'
 import { offset } from '../../src/domain/model.ts'
+import { createTargetReader } from '../../src/kafka/target-reader.ts'
 import { createTransactionLaneFactory } from '../../src/kafka/transaction-lane.ts'
 import { createLogger } from '../../src/logger.ts'
 import type { LogState } from '../../src/ports.ts'
@@ -46,6 +47,7 @@ export function usePlatform(name: string) {
       replays,
       topics: broker.directory,
       lanes: createTransactionLaneFactory(broker.connection),
+      targets: createTargetReader(broker.connection),
       settings: {
         createTargets: true,
         concurrency: 4,

@@ -5,7 +5,7 @@ import { recordLeaf } from '../../src/domain/leaf.ts'
 import { appendLeaves, emptyFrontier, rootOf } from '../../src/domain/merkle.ts'
 import { leafIndex } from '../../src/domain/model.ts'
 import type { plainRecords } from '../kafka/records.ts'
-import { accepted, eventEntries, type RecordSpec } from '../store/entries.ts'
+import { accepted, type RecordSpec, sourceRecords } from '../store/entries.ts'
 
 export type Found = ReturnType<typeof plainRecords>[number]
 
@@ -53,15 +53,8 @@ export const perfect = (count: number) => ({ found: count, missing: 0, different
 
 /** RFC 6962 root over the leaves of these events, 64 hex digits. */
 export function rootOfSpecs(specs: readonly RecordSpec[]): string {
-  const byOffset = new Map(specs.map((spec) => [spec.offset, spec]))
-  const first = specs[0]?.offset ?? 0n
-  const entries = eventEntries(
-    first,
-    first + BigInt(specs.length),
-    accepted,
-    (at) => byOffset.get(at) ?? { offset: at },
-  )
-  const leaves = entries.map(({ records, index }) => recordLeaf(records, index))
+  const records = sourceRecords(specs)
+  const leaves = specs.map((_, index) => recordLeaf(records, index))
   const tree = appendLeaves({ size: leafIndex(0n), frontier: emptyFrontier }, leaves)
   return hashToHex(rootOf(tree.frontier, tree.size))
 }

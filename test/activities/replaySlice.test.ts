@@ -65,6 +65,9 @@ function lanesThat(
         const lane = await lanes.open(options, signal)
         const own = change(lane, ++opened)
         return {
+          get producerId() {
+            return lane.producerId
+          },
           begin: () => lane.begin(),
           readCursor: () => lane.readCursor(),
           send: (partition, page) => lane.send(partition, page),

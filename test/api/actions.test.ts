@@ -113,6 +113,30 @@ describe('an action', () => {
     expect(recorded).toMatchObject([{ action: 'replay.pause', outcome: 'REPLAY_ENDED' }])
   })
 
+  test('to recover a cursor is checked, recorded with what was accepted and why, then done', async () => {
+    const { url, calls, recorded } = await start()
+    const body = { acceptDoubles: true, reason: 'a cleaner took the group' }
+    const response = await postJson(`${url}/replay/r-9/recover-cursor`, body, { 'X-Requested-By': 'ada' })
+    expect(response.status).toBe(202)
+    expect(await response.json()).toMatchObject({ replayId: 'r-9' })
+    expect(calls).toEqual(['checkRecovery', 'record accepted', 'recoverCursor'])
+    expect(recorded).toMatchObject([
+      { actor: 'ada', action: 'replay.recover-cursor', target: 'r-9', outcome: 'accepted', detail: body },
+    ])
+    expect((await fetch(`${url}/replay/r-9/recover-cursor`, { method: 'POST' })).status).toBe(202)
+    for (const bad of [{ acceptDoubles: 1 }, { reason: '' }, { force: true }])
+      expect((await postJson(`${url}/replay/r-9/recover-cursor`, bad)).status).toBe(400)
+  })
+
+  test('to recover a cursor that is not lost is refused and recorded', async () => {
+    const { url, calls } = await start({
+      operations: { checkRecovery: refuse('CURSOR_NOT_LOST', 'The replay r-9 is running') },
+    })
+    const response = await postJson(`${url}/replay/r-9/recover-cursor`, {})
+    expect(response.status).toBe(409)
+    expect(calls).toEqual(['record CURSOR_NOT_LOST'])
+  })
+
   test('to open a new incarnation is checked, recorded with its reason, then done', async () => {
     const opened = {
       opened: [],

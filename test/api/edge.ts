@@ -58,6 +58,11 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
     cancelReplay: async (id) => replayView(id, 'cancelled'),
     pauseReplay: async (id) => replayView(id, 'paused'),
     resumeReplay: async (id) => replayView(id),
+    checkRecovery: async () => void calls.push('checkRecovery'),
+    recoverCursor: async (id) => {
+      calls.push('recoverCursor')
+      return replayView(id)
+    },
     listLogs: async () => ({ items: [], nextCursor: null }),
     checkIncarnation: async () => void calls.push('checkIncarnation'),
     openIncarnation: unexpected,

@@ -219,9 +219,10 @@ describe('help', () => {
 describe('a failure ends with 1', () => {
   test('a replay that failed', async () => {
     const env = await api({ operations: { getReplay: stepping('running', 'failed') } })
-    const { code, stderr } = await runCli(['follow', 'r-1'], env)
+    const { code, stdout, stderr } = await runCli(['follow', 'r-1'], env)
     expect(code).toBe(1)
     expect(stderr).toBe('replay r-1 failed after 500 events: CURSOR_LOST: The cursor is gone\n')
+    expect(stdout).toContain('Go on with: pnpm replay recover-cursor r-1\n')
   })
 
   test('a replay that was cancelled', async () => {
@@ -324,6 +325,30 @@ test('following outlives an API that is restarted', async () => {
     },
   })
   expect((await runCli(['follow', 'r-1'], env)).code).toBe(0)
+})
+
+test('recover-cursor sends what was decided and why, and follows the replay to its end', async () => {
+  const asked: unknown[] = []
+  const env = await api({
+    operations: {
+      recoverCursor: async (id, recovery, by) => {
+        asked.push([id, recovery, by])
+        return replayView(id)
+      },
+      getReplay: stepping('running', 'completed'),
+    },
+  })
+  const flags = ['recover-cursor', 'replay/r-1', '--reason', 'a cleaner took the group', '--accept-doubles']
+  const { code, stdout } = await runCli(flags, env)
+  expect(code).toBe(0)
+  expect(asked).toEqual([
+    ['r-1', { acceptDoubles: true, reason: 'a cleaner took the group' }, userInfo().username],
+  ])
+  expect(stdout).toMatch(/^the cursor of replay r-1 is recovered/)
+  expect(stdout).toContain('completed: 1,000 events')
+  expect((await runCli(['recover-cursor', 'r-1', '--detach'], env)).stdout).toContain(
+    'Follow it: pnpm replay follow r-1',
+  )
 })
 
 test('log list shows every incarnation in the order of its place, over all pages', async () => {

@@ -80,7 +80,10 @@ export function useBroker() {
       await admin.deleteTopics({ topics: [topic] })
       await admin.disconnect()
     },
-    readCommitted: (topic: string, partition = 0) => readCommitted(link, topic, partition),
+    async readCommitted(topic: string, partition = 0) {
+      const { start } = await directory.bounds(topic, partition)
+      return await readCommitted(link, topic, partition, String(start))
+    },
     async endOf(topic: string, partition = 0): Promise<bigint> {
       return (await directory.bounds(topic, partition)).end
     },
@@ -109,10 +112,10 @@ interface FetchingBroker {
  * Every committed record of a partition, read without a group. Waits while a transaction is still being ended: its markers
  * are written after the commit was answered.
  */
-async function readCommitted(link: BrokerLink, topic: string, partition: number) {
+async function readCommitted(link: BrokerLink, topic: string, partition: number, start: string) {
   const broker = (await link.anyNode()) as unknown as FetchingBroker
   const records: ReturnType<typeof recordsIn> = []
-  for (let position = '0'; ; ) {
+  for (let position = start; ; ) {
     const { responses } = await broker.fetch({
       isolationLevel: 1,
       maxWaitTime: 10,

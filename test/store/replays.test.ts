@@ -109,6 +109,20 @@ test('a replay that has ended stays ended', async () => {
   })
 })
 
+test('only what failed with the code is reopened, and its end is forgotten', async () => {
+  const { replays } = fixture.store
+  const plan = await aPlan([0])
+  await replays.insertPlan(plan, 'me')
+  await replays.setStatus(plan.planId, 'failed', { error: { code: 'TARGET_MISSING', detail: 'gone' } })
+  await replays.reopen(plan.planId, 'CURSOR_LOST')
+  expect(await replays.getPlan(plan.planId)).toMatchObject({ status: 'failed' })
+  await replays.reopen(plan.planId, 'TARGET_MISSING')
+  expect(await replays.getPlan(plan.planId)).toMatchObject({ status: 'running', error: null })
+  await replays.setStatus(plan.planId, 'cancelled', { error: { code: 'CANCELLED', detail: 'by me' } })
+  await replays.reopen(plan.planId, 'CANCELLED')
+  expect(await replays.getPlan(plan.planId)).toMatchObject({ status: 'cancelled' })
+})
+
 test('replays are listed newest first, page by page, by status', async () => {
   const { replays } = fixture.store
   const plans: ReplayPlan[] = []

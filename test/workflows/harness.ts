@@ -41,6 +41,7 @@ export async function openHarness(address = testServers().temporalAddress): Prom
     replaySlice: (input) => current().replaySlice(input),
     touchCursor: (input) => current().touchCursor(input),
     fenceReplay: (input) => current().fenceReplay(input),
+    recoverCursor: (input) => current().recoverCursor(input),
     finishReplay: (input) => current().finishReplay(input),
     recordStatus: (input) => current().recordStatus(input),
     storeCheckpoint: (input) => current().storeCheckpoint(input),
@@ -115,6 +116,14 @@ export function arithmeticActivities(options: {
         return { partition, cursor, events: cursor, rootHash: '0'.repeat(64) }
       })
       return { targetUnchanged: true, logs }
+    },
+    async recoverCursor({ acceptDoubles }) {
+      calls.push(acceptDoubles ? 'recover, doubles accepted' : 'recover')
+      const logs = plannedLogs.map(({ partition }) => {
+        const cursor = String(cursors.get(partition) ?? 0n)
+        return { partition, cursor, events: cursor, by: 'read-back' as const }
+      })
+      return { logs }
     },
     async finishReplay({ status }) {
       calls.push(`finish ${status}`)

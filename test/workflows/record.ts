@@ -1,6 +1,7 @@
 /**
- * Records the histories that guard determinism: `node test/workflows/record.ts`, with TEMPORAL_ADDRESS set, writes
- * test/histories. Run it when a workflow changes on purpose, and keep the old ones while such workflows may still run.
+ * Records the histories that guard determinism: `node test/workflows/record.ts [name …]`, with TEMPORAL_ADDRESS set, writes
+ * test/histories, or only the named ones. Run it when a workflow changes on purpose, and keep the old ones while such
+ * workflows may still run.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,10 +16,13 @@ const harness = await openHarness()
 const { client, taskQueue } = harness
 const events = { topic: 'events', targetTopic: 'target' }
 
-const start = (activities: Activities, input: unknown) =>
-  client.workflow.start('replay', { taskQueue, workflowId: harness.play(activities), args: [input] })
+const start = (activities: Activities, ...args: unknown[]) =>
+  client.workflow.start('replay', { taskQueue, workflowId: harness.play(activities), args })
+
+const wanted = new Set(process.argv.slice(2))
 
 async function save(name: string, workflowId: string): Promise<void> {
+  if (wanted.size > 0 && !wanted.has(name)) return
   const history: unknown = JSON.parse(
     historyToJSON(await client.workflow.getHandle(workflowId).fetchHistory()),
   )
@@ -72,6 +76,21 @@ await save('replayLog-cancelled', `${cancelled.workflowId}/log-1`)
 const refused = await start(endless.activities, { topic: 'events', fromOffset: '-1' })
 await refused.result().catch(() => undefined)
 await save('replay-refused', refused.workflowId)
+
+const lost = arithmeticActivities({
+  logs: 3,
+  perLog: 500,
+  slice: (log, from) => patient(BigInt(log.to), from),
+})
+lost.cursors.set(0, 480n)
+lost.cursors.set(1, 500n)
+const planReplay: Activities['planReplay'] = async (input) => ({
+  ...(await lost.activities.planReplay(input)),
+  ended: { status: 'failed', error: { code: 'CURSOR_LOST', detail: 'the cursor is gone' } },
+})
+const recovered = await start({ ...lost.activities, planReplay }, events, null, { acceptDoubles: false })
+await recovered.result()
+await save('replay-recovered', recovered.workflowId)
 
 const storeCheckpoint: Activities['storeCheckpoint'] = async ({ checkpointId, requestedBy }) => ({
   id: checkpointId,

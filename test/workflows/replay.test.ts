@@ -6,6 +6,7 @@ import { ApplicationFailure } from '@temporalio/common'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Activities, PlanInput, PlannedLog, ReplayEnd } from '../../activities/contract.ts'
 import type { ReplayReceiptView, ReplayView } from '../../src/domain/replayView.ts'
+import type { ErrorCode } from '../../src/errors.ts'
 import { arithmeticActivities, type Harness, openHarness } from './harness.ts'
 
 let harness: Harness
@@ -47,6 +48,12 @@ function untilCancelled(running: Set<number>) {
     running.delete(log.partition)
     return cursor
   }
+}
+
+/** A stored replay that has failed. */
+function withLostCursor(activities: Activities, code: ErrorCode = 'CURSOR_LOST'): Activities {
+  const ended: ReplayEnd = { status: 'failed', error: { code, detail: 'the cursor is gone' } }
+  return { ...activities, planReplay: async (input) => ({ ...(await activities.planReplay(input)), ended }) }
 }
 
 const least = (left: bigint, right: bigint): bigint => (left < right ? left : right)
@@ -234,6 +241,50 @@ describe('a replay', () => {
     const cancelled = await startEnded({ status: 'cancelled', error })
     expect(await failureOf(cancelled.result())).toMatchObject({ type: 'REPLAY_ENDED' })
     expect(calls).toEqual(['plan', 'plan'])
+  })
+
+  it('goes on from recovered cursors when it failed for a lost one and is asked to', async () => {
+    const slices: string[] = []
+    const slice = async (log: PlannedLog, from: bigint) => {
+      slices.push(`${log.partition} from ${from}`)
+      return BigInt(log.to)
+    }
+    const { activities, calls, cursors } = arithmeticActivities({ logs: 2, perLog: 100, slice })
+    cursors.set(0, 40n)
+    cursors.set(1, 100n)
+    const lost = withLostCursor(activities)
+    const handle = await start(lost, [events, null, { acceptDoubles: true }])
+    expect(await handle.result()).toMatchObject({ events: '200' })
+    expect(calls).toEqual(['plan', 'recover, doubles accepted', 'running', 'fence', 'finish completed'])
+    expect(slices).toEqual(['0 from 40'])
+    expect((await view(handle)).error).toBeUndefined()
+  })
+
+  it('fails with what its recovery fails with, fenced and written down anew', async () => {
+    const { activities, calls } = arithmeticActivities({ logs: 1, perLog: 100, slice: async () => 100n })
+    const recoverCursor = async () => {
+      throw ApplicationFailure.nonRetryable('the target does not tell', 'CURSOR_LOST')
+    }
+    const handle = await start({ ...withLostCursor(activities), recoverCursor }, [events, null, {}])
+    expect(await failureOf(handle.result())).toEqual({
+      type: 'CURSOR_LOST',
+      message: 'the target does not tell',
+    })
+    expect(calls.filter((call) => call !== 'running')).toEqual(['plan', 'fence', 'finish failed'])
+  })
+
+  it('is recovered only where it was asked for, and only from a lost cursor', async () => {
+    const { activities, calls } = arithmeticActivities({ logs: 1, perLog: 100, slice: async () => 100n })
+    const unasked = await start(withLostCursor(activities))
+    expect(await failureOf(unasked.result())).toMatchObject({ type: 'REPLAY_ENDED' })
+    const other = { ...withLostCursor(activities, 'TARGET_RECREATED') }
+    const elsewhere = await start(other, [events, null, {}])
+    expect(await failureOf(elsewhere.result())).toMatchObject({ type: 'REPLAY_ENDED' })
+    expect(calls).toEqual(['plan', 'plan'])
+    for (const recovery of [7, { acceptDoubles: 'yes' }, { force: true }]) {
+      const bad = await start(withLostCursor(activities), [events, null, recovery])
+      expect(await failureOf(bad.result())).toMatchObject({ type: 'BAD_REQUEST' })
+    }
   })
 
   it('tells Temporal what it does, in search attributes and details', async () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Express } from 'express'
 import { z } from 'zod'
+import { parseRecoveryRequest, type RecoveryRequest } from '../../domain/recoveryRequest.ts'
 import { type ReplayRequest, type ReplayStatus, replayStatuses } from '../../domain/replay.ts'
 import { isReplayId } from '../../domain/replayId.ts'
 import { parseReplayRequest } from '../../domain/replayRequest.ts'
@@ -66,6 +67,37 @@ export function addReplayRoutes(app: Express, { operations, queries }: ApiDepend
       .all(routed(`/replay/:id/${verb}`))
       .post(handleAction(queries, controlAction(operations, verb, run)))
       .all(otherMethods(['POST'], methodNotAllowed))
+  }
+
+  app
+    .route('/replay/:id/recover-cursor')
+    .all(routed('/replay/:id/recover-cursor'))
+    .post(handleAction(queries, recoverAction(operations)))
+    .all(otherMethods(['POST'], methodNotAllowed))
+}
+
+interface RecoverInput {
+  readonly replayId: string
+  readonly recovery: RecoveryRequest
+}
+
+/** A replay that failed with CURSOR_LOST goes on; the body may be empty. */
+function recoverAction(operations: ApiDependencies['operations']): Action<RecoverInput, ReplayView> {
+  return {
+    name: 'replay.recover-cursor',
+    parse: (body, req) => {
+      refuseQuery(req)
+      const id = readPathPart(replayId, req, 'id')
+      const parsed = parseRecoveryRequest(body)
+      return parsed.ok ? { ok: true, value: { replayId: id, recovery: parsed.value } } : parsed
+    },
+    target: (input) => input.replayId,
+    record: ({ recovery }) => recovery,
+    check: (input) => operations.checkRecovery(input.replayId),
+    run: (input, requestedBy) => operations.recoverCursor(input.replayId, input.recovery, requestedBy),
+    answer: (replay, res) => {
+      res.status(202).json(replay)
+    },
   }
 }
 
