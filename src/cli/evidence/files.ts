@@ -1,0 +1,47 @@
+import { isUtf8 } from 'node:buffer'
+import { createReadStream } from 'node:fs'
+import { CliFailure } from '../failure.ts'
+
+/** Largest file that is read: an archive's records in one piece, far above any proof. */
+const MAX_FILE_BYTES = 256 * 1024 * 1024
+
+/** The bytes of a file or pipe. Throws CliFailure that names it. */
+export async function readBytes(path: string): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let length = 0
+  try {
+    for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+      length += chunk.length
+      if (length > MAX_FILE_BYTES) throw badFile(path, `has more than ${MAX_FILE_BYTES} bytes`)
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    throw error instanceof CliFailure ? error : badFile(path, reasonOf(error))
+  }
+  return Buffer.concat(chunks)
+}
+
+export async function readText(path: string): Promise<string> {
+  const bytes = await readBytes(path)
+  if (!isUtf8(bytes)) throw badFile(path, 'is not UTF-8')
+  return bytes.toString('utf8')
+}
+
+export const badFile = (path: string, why: string): CliFailure =>
+  new CliFailure(2, 'BAD_REQUEST', `${path}: ${why}`)
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EISDIR: 'is a folder',
+  ENOTDIR: 'there is no such file',
+  EACCES: 'access is denied',
+  EPERM: 'access is denied',
+  EEXIST: 'is there already, and is left as it is',
+  ENOSPC: 'the disk is full',
+}
+
+/** What the system said, in words where it says it often. */
+export function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
+  return reasons[code] ?? `the system refuses (${code})`
+}

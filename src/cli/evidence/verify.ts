@@ -1,0 +1,50 @@
+import { existsSync } from 'node:fs'
+import type { Flaw } from '../../domain/evidence/finding.ts'
+import { parseKeyList, parseVerifierKey, type VerifierKey } from '../../domain/evidence/noteKeys.ts'
+import { verifyEvidence } from '../../domain/evidence/verifyEvidence.ts'
+import { CliFailure } from '../failure.ts'
+import type { Terminal } from '../terminal.ts'
+import { badFile, readBytes, readText } from './files.ts'
+import { describeVerified, presentVerified } from './present.ts'
+
+export interface VerifyFlags {
+  readonly key: readonly string[]
+  readonly event?: string
+  readonly origin?: string
+}
+
+/** Says what a file shows, in one line. Throws CliFailure: 1 when it is not shown, 2 when it cannot be read. */
+export async function verify(path: string, flags: VerifyFlags, terminal: Terminal): Promise<void> {
+  const keys = await keysOf(flags.key)
+  const file = await readBytes(path)
+  const found = verifyEvidence({
+    file,
+    trust: { keys, ...(flags.origin !== undefined && { origin: flags.origin }) },
+    ...(flags.event !== undefined && { event: await readBytes(flags.event) }),
+  })
+  if (!found.ok) throw failureOf(path, found, keys)
+  terminal.line(describeVerified(found.value))
+  terminal.result(presentVerified(found.value))
+}
+
+function failureOf(path: string, { fault, detail }: Flaw, keys: readonly VerifierKey[]): CliFailure {
+  if (fault === 'MALFORMED') return badFile(path, detail)
+  if (keys.length === 0) return new CliFailure(2, 'BAD_REQUEST', '--key: is needed to verify a signature')
+  return new CliFailure(1, 'NOT_VERIFIED', `${path}: not verified: ${detail}`)
+}
+
+/** Keys as given, and those of the files that are named instead; each once. */
+async function keysOf(given: readonly string[]): Promise<readonly VerifierKey[]> {
+  const keys = new Map<string, VerifierKey>()
+  for (const text of given) for (const key of await keysFrom(text)) keys.set(key.text, key)
+  return [...keys.values()]
+}
+
+async function keysFrom(given: string): Promise<readonly VerifierKey[]> {
+  const key = parseVerifierKey(given)
+  if (key.ok) return [key.value]
+  if (!existsSync(given)) throw new CliFailure(2, 'BAD_REQUEST', `--key: ${key.detail}`)
+  const list = parseKeyList(await readText(given))
+  if (!list.ok) throw badFile(given, list.detail)
+  return list.value
+}

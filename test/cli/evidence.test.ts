@@ -1,0 +1,165 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parseSigningKey } from '../../src/domain/evidence/noteKeys.ts'
+import { taken } from '../domain/evidence/keys.ts'
+import {
+  checkpointAt,
+  consistencyBetween,
+  inclusionFile,
+  newKey,
+  ORIGIN,
+  oldKey,
+  recordLineAt,
+  witnessKey,
+} from '../domain/evidence/sampleLog.ts'
+import type { CliRun } from './run.ts'
+
+const entry = fileURLToPath(new URL('../../src/cli/evidence-main.ts', import.meta.url))
+const key = oldKey.verifierKey.text
+
+let folder: string
+const path = (name: string): string => join(folder, name)
+const write = (name: string, text: string): string => {
+  writeFileSync(path(name), text)
+  return path(name)
+}
+
+/** Without any variable of the environment, as on an auditor's machine. */
+function evidence(...args: readonly string[]): Promise<CliRun> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [entry, ...args], { env: {} }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
+    })
+  })
+}
+
+const line = (text: string | RegExp) => expect.stringMatching(text)
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'evidence-'))
+  write('checkpoint', checkpointAt(20, [oldKey, newKey, witnessKey]))
+  write('event', recordLineAt(11))
+  write('proof', inclusionFile(11, 20))
+  write('carrying', inclusionFile(11, 20, { carried: true }))
+  write('consistency', consistencyBetween(11, 20))
+  write('keys', `# the keys of the installation\n${newKey.verifierKey.text}\n${key}\n`)
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('pnpm evidence verify', () => {
+  it('says in one line what a file shows', async () => {
+    expect(await evidence('verify', path('checkpoint'), '--key', key)).toEqual({
+      code: 0,
+      stdout: line(/^verified: example\.com\/ingest\/orders\S+ has 20 leaves .*, signed by \S+\n$/),
+      stderr: '',
+    })
+    const beside = await evidence('verify', path('proof'), '--key', key, '--event', path('event'))
+    expect(beside).toEqual({
+      code: 0,
+      stdout: line(/^verified: the record at offset 1110 is leaf 11 of .*\n$/),
+      stderr: '',
+    })
+    expect((await evidence('verify', path('carrying'), '--key', path('keys'))).stdout).toBe(beside.stdout)
+    const continued = await evidence(
+      'verify',
+      path('consistency'),
+      '--key',
+      key,
+      '--key',
+      newKey.verifierKey.text,
+    )
+    expect(continued).toMatchObject({
+      code: 0,
+      stdout: line(/^verified: the 20 leaves .* begin with the 11 .*\n$/),
+    })
+    expect(await evidence('verify', path('event'))).toMatchObject({
+      code: 0,
+      stdout: line(/^read: the record at offset 1110 has the leaf [0-9a-f]{64}; .* takes a proof/),
+    })
+  })
+
+  it('says the same for programs', async () => {
+    const run = await evidence('verify', path('carrying'), '--key', key, '--json')
+    expect(JSON.parse(run.stdout)).toMatchObject({
+      verified: 'inclusion',
+      leafIndex: '11',
+      checkpoint: { origin: ORIGIN, size: '20', signedBy: [line(/^example\.com\/ingest\+/)] },
+    })
+    const refused = await evidence(
+      'verify',
+      path('checkpoint'),
+      '--key',
+      witnessKey.verifierKey.text,
+      '--json',
+    )
+    expect([refused.code, JSON.parse(refused.stdout)]).toMatchObject([1, { error: { code: 'NOT_VERIFIED' } }])
+  })
+
+  it('ends with 1 when what a file says is not shown', async () => {
+    const unsigned = await evidence('verify', path('checkpoint'), '--key', witnessKey.verifierKey.text)
+    expect(unsigned).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: line(/not verified: no key .* answers for .*\n$/),
+    })
+    const other = ['--origin', `${ORIGIN}/2`]
+    expect(await evidence('verify', path('checkpoint'), '--key', key, ...other)).toMatchObject({ code: 1 })
+    const damaged = write(
+      'damaged',
+      inclusionFile(11, 20, { carried: true }).replace(/\n(index .*\n).*\n/, '\n$1'),
+    )
+    expect(await evidence('verify', damaged, '--key', key)).toMatchObject({
+      code: 1,
+      stderr: line(/^\S+: not verified: the proof has 4 hashes where these sizes need 5\n$/),
+    })
+  })
+
+  it('ends with 2 and one line when something cannot be read', async () => {
+    const bad: [readonly string[], RegExp][] = [
+      [['verify'], /missing required argument 'file'/],
+      [['verify', path('none'), '--key', key], /none: there is no such file/],
+      [['verify', folder, '--key', key], /is a folder/],
+      [['verify', path('checkpoint')], /--key: is needed/],
+      [['verify', path('checkpoint'), '--key', key.slice(0, -1)], /--key: a verifier key looks like/],
+      [['verify', path('checkpoint'), '--key', path('event')], /event: a verifier key looks like/],
+      [['verify', path('proof'), '--key', key], /the exported event is needed/],
+      [['verify', path('proof'), '--key', key, '--event', path('proof')], /one line of JSON/],
+      [['verify', path('keys'), '--key', key], /is no signed checkpoint/],
+      [['verify', write('bytes', `\u0001${checkpointAt(9)}`), '--key', key], /control characters/],
+      [['verify', path('proof'), '--nothing'], /unknown option/],
+      [['nothing'], /unknown command/],
+    ]
+    for (const [args, said] of bad) {
+      const run = await evidence(...args)
+      expect([args, run]).toMatchObject([args, { code: 2, stdout: '', stderr: line(said) }])
+      expect([args, run.stderr.split('\n').length]).toEqual([args, 2])
+    }
+  })
+})
+
+describe('pnpm evidence make-key', () => {
+  it('keeps the private key in a file of its owner and says the verifier key', async () => {
+    const out = path('private')
+    const run = await evidence('make-key', '--name', 'example.com/ingest', '--out', out)
+    expect(run).toEqual({ code: 0, stdout: line(/^example\.com\/ingest\+[0-9a-f]{8}\+\S+\n$/), stderr: '' })
+    expect(statSync(out).mode & 0o777).toBe(0o600)
+    const written = readFileSync(out, 'utf8')
+    expect(taken(parseSigningKey(written.trimEnd())).verifierKey.text).toBe(run.stdout.trimEnd())
+    const again = await evidence('make-key', '--name', 'example.com/ingest', '--out', out)
+    expect(again).toMatchObject({ code: 2, stdout: '', stderr: line(/is there already/) })
+    expect(readFileSync(out, 'utf8')).toBe(written)
+  })
+
+  it('refuses a name that no log could have, and a place that is none', async () => {
+    for (const name of ['', 'a+b']) {
+      const run = await evidence('make-key', '--name', name, '--out', path('other'))
+      expect([name, run]).toMatchObject([name, { code: 2, stderr: line(/^--name: /) }])
+    }
+    const nowhere = await evidence('make-key', '--name', 'a', '--out', path('none/key'))
+    expect(nowhere).toMatchObject({ code: 2, stderr: line(/there is no such file/) })
+  })
+})
