@@ -13,7 +13,7 @@ export interface ExpectedReplay {
    * By source partition: exactly these offsets and nothing else, as the final cursors of a cancelled replay say;
    * everything when left out.
    */
-  readonly ranges?: readonly CopiedRange[]
+  readonly ranges?: readonly CopiedRange[] | undefined
 }
 
 export interface ReplayJudgement {
@@ -48,7 +48,7 @@ export async function judgeTargets(
   const targets = [...new Set(replays.map(({ targetTopic }) => targetTopic))]
   const checks = replays.map((replay) => ({
     replay,
-    comparison: new Comparison(score.tables, replay.ranges ?? null),
+    comparison: new Comparison(score.tables, { ranges: replay.ranges, sourceTopic: score.topic }),
   }))
   const byTarget = targets.map(
     (target) =>

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { digestRecord } from '../judge/digest.ts'
 import { RecordTable } from '../judge/table.ts'
+import { contentHash, type EventObject, type SourceRecord } from '../source/event.ts'
 import { type PlannedBatch, planBatch, type SourceOptions } from '../source/generator.ts'
 import { StubbornProducer } from '../source/stubbornProducer.ts'
 import type { Score } from './contract.ts'
@@ -106,8 +107,10 @@ export class SteadyLoad {
     const records = batch.records.map(({ record }) => record)
     const first = await this.#producer.send(batch.partition, records, batch.codec)
     batch.records.forEach(({ record, fate }, index) => {
-      lane.table.add(first + index, digestRecord(record), fate)
-      if (fate === 'accepted') lane.accepted++
+      const accepted = fate === 'accepted'
+      const hash = accepted ? contentHashOf(record) : undefined
+      lane.table.add(first + index, digestRecord(record), fate, hash)
+      if (accepted) lane.accepted++
     })
     return first
   }
@@ -152,6 +155,12 @@ class Lane {
   accepted = 0
   /** Generated so far. */
   batches = 0
+}
+
+/** As the platform must have it, by another canonicalizer. Ids are lower-cased before they are hashed. */
+function contentHashOf({ value }: SourceRecord): string {
+  const event: EventObject = JSON.parse(String(value))
+  return contentHash({ ...event, id: event.id.toLowerCase() })
 }
 
 async function pauseFor(ms: number, stop: AbortSignal): Promise<void> {

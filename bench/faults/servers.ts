@@ -52,7 +52,7 @@ export class MendedBed implements Bed {
     for (const { passage } of servers) passage.reset()
     for (const server of servers) if (server.isRunning) server.thaw()
     // A node of a cluster serves when enough of the others do, so they start together.
-    await Promise.all(servers.filter(({ isRunning }) => !isRunning).map((server) => server.start()))
+    await Promise.all(servers.map((server) => server.start()))
   }
 
   /** Of whom to ask for versions: the servers that were used. */

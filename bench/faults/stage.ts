@@ -61,11 +61,16 @@ export class Stage {
     work: (stage: Stage) => Promise<T>,
   ): Promise<T> {
     const stage = await Stage.#open(context, name, needs)
+    let result: T
     try {
-      return await work(stage)
-    } finally {
-      await stage.#close()
+      result = await work(stage)
+    } catch (error) {
+      // Servers may be down: then what was made stays, and why the work failed matters more.
+      await stage.#close().catch((also: unknown) => context.say(`not all was taken away: ${String(also)}`))
+      throw error
     }
+    await stage.#close()
+    return result
   }
 
   static async #open(context: ScenarioContext, name: string, needs: StageNeeds): Promise<Stage> {

@@ -37,16 +37,17 @@ export async function until<T>(question: () => Promise<T | null> | T | null, wai
 }
 
 /** Null also when there is none in time. */
-async function answerOf<T>(
-  question: () => Promise<T | null> | T | null,
-  signal: AbortSignal,
-): Promise<T | null> {
-  const answered = new AbortController()
-  const silence = sleep(questionLimitMs, null, { signal: AbortSignal.any([signal, answered.signal]) })
-  silence.catch(() => undefined)
-  try {
-    return await Promise.race([question(), silence])
-  } finally {
-    answered.abort()
-  }
+function answerOf<T>(question: () => Promise<T | null> | T | null, signal: AbortSignal): Promise<T | null> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve(null), questionLimitMs)
+    const giveUp = (): void => reject(signal.reason)
+    signal.addEventListener('abort', giveUp, { once: true })
+    Promise.resolve()
+      .then(question)
+      .then(resolve, reject)
+      .finally(() => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', giveUp)
+      })
+  })
 }

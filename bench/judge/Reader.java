@@ -83,8 +83,9 @@ public class Reader {
     out.writeInt((int) number(record, "replay-source-partition"));
     out.writeInt(0);
     out.writeLong(number(record, "replay-source-offset"));
-    Header replay = record.headers().lastHeader("replay-id");
-    out.writeLong(replay == null ? 0 : digest(replay.value()));
+    out.writeLong(digestOf(record, "replay-id"));
+    out.writeLong(digestOf(record, "replay-source-topic"));
+    out.writeLong(digestOf(record, "replay-event-hash"));
   }
 
   /** The frame that says that a topic was read to its end. */
@@ -92,7 +93,7 @@ public class Reader {
     out.writeInt(-1 - number);
     out.writeInt(0);
     out.writeLong(records);
-    for (int i = 0; i < 7; i++) out.writeLong(0);
+    for (int i = 0; i < 9; i++) out.writeLong(0);
   }
 
   long digest(byte[] bytes) {
@@ -111,6 +112,12 @@ public class Reader {
       if (value != null) sha256.update(value);
     }
     return ByteBuffer.wrap(sha256.digest()).getLong();
+  }
+
+  /** Of the last header of this name; 0 where there is none. */
+  long digestOf(ConsumerRecord<byte[], byte[]> record, String name) {
+    Header header = record.headers().lastHeader(name);
+    return header == null ? 0 : digest(header.value());
   }
 
   /** A header that holds a decimal number; −1 where there is none. */

@@ -1,4 +1,4 @@
-import type { RecordDigest } from './digest.ts'
+import { digestText, type RecordDigest } from './digest.ts'
 import type { Part, RecordTable } from './table.ts'
 
 /** A record as a reader saw it on a topic. */
@@ -8,8 +8,10 @@ export interface SeenRecord extends RecordDigest {
   /** What the headers of the replay say it is a copy of; −1 where they say nothing. */
   readonly sourcePartition: number
   readonly sourceOffset: number
-  /** Of the replay that made it (digestText); 0 where the headers say nothing. */
+  /** What else the headers of the replay say, as digestText; 0 where they say nothing. */
   readonly replay: bigint
+  readonly sourceTopic: bigint
+  readonly eventHash: bigint
 }
 
 /** The part of one source partition that a replay must have produced. */
@@ -27,7 +29,7 @@ export interface Verdict {
   readonly outOfOrder: number
   readonly bytesDiffering: number
   /** Which parts differed; one record can count in several. */
-  readonly differing: Readonly<Record<Part, number>>
+  readonly differing: Readonly<Record<Part | 'origin', number>>
   /** On another partition than the source record's; nothing is said about their order. */
   readonly misplaced: number
   /** Copies of nothing that was accepted. */
@@ -38,21 +40,29 @@ export interface Verdict {
 
 const mostExamples = 10
 
+export interface ComparisonOptions {
+  /** By source partition: what must be there and nothing else; everything when left out. */
+  readonly ranges?: readonly CopiedRange[] | undefined
+  /** What the headers must name; not looked at when left out. */
+  readonly sourceTopic?: string
+}
+
 /** Holds what is on the target against what must be there. Feed it the target's records, per partition in order. */
 export class Comparison {
   readonly #tables: readonly RecordTable[]
   readonly #ranges: readonly CopiedRange[] | null
+  readonly #sourceTopic: bigint | null
   readonly #seen: readonly Uint8Array[]
   readonly #lastRow: number[]
   readonly #counts = { records: 0, doubled: 0, outOfOrder: 0, bytesDiffering: 0, misplaced: 0, foreign: 0 }
-  readonly #differing = { timestamp: 0, key: 0, headers: 0, value: 0 }
+  readonly #differing = { timestamp: 0, key: 0, headers: 0, value: 0, origin: 0 }
   readonly #examples: string[] = []
   #byContent: Map<string, Place[]> | undefined
 
-  /** `ranges`: by source partition, what must be there and nothing else; everything when left out. */
-  constructor(tables: readonly RecordTable[], ranges: readonly CopiedRange[] | null = null) {
+  constructor(tables: readonly RecordTable[], { ranges, sourceTopic }: ComparisonOptions = {}) {
     this.#tables = tables
-    this.#ranges = ranges
+    this.#ranges = ranges ?? null
+    this.#sourceTopic = sourceTopic === undefined ? null : digestText(sourceTopic)
     this.#seen = tables.map((table) => new Uint8Array(table.size))
     this.#lastRow = tables.map(() => -1)
   }
@@ -95,12 +105,21 @@ export class Comparison {
     return { ...this.#counts, missing, differing: this.#differing, examples: this.#examples }
   }
 
-  #compare(record: SeenRecord, { partition, row }: Place): void {
-    const parts = this.#tables[partition]?.differences(row, record) ?? []
+  #compare(record: SeenRecord, place: Place): void {
+    const { partition, row } = place
+    const parts: (Part | 'origin')[] = this.#tables[partition]?.differences(row, record) ?? []
+    if (!this.#originFits(record, place)) parts.push('origin')
     if (parts.length === 0) return
     this.#counts.bytesDiffering++
     for (const part of parts) this.#differing[part]++
     this.#note(record, `differs in ${parts.join(', ')}`)
+  }
+
+  /** What the headers say of topic and content hash, where they say anything and it is known what they must say. */
+  #originFits({ sourceTopic, eventHash }: SeenRecord, { partition, row }: Place): boolean {
+    if (this.#sourceTopic !== null && sourceTopic !== this.#sourceTopic) return false
+    const expected = this.#tables[partition]?.contentHashAt(row) ?? null
+    return expected === null || eventHash === expected
   }
 
   /** By the replay's headers; where there are none, by content, the first copy not seen yet. */

@@ -1,7 +1,7 @@
 import type { SeenRecord } from './compare.ts'
 
-/** What Reader.java writes: 72 bytes a record, big-endian. */
-export const frameBytes = 72
+/** What Reader.java writes: 88 bytes a record, big-endian. */
+export const frameBytes = 88
 
 export interface FrameHandlers {
   /** `topic`: its position in the reader's arguments. */
@@ -48,6 +48,8 @@ export class FrameParser {
       sourcePartition: bytes.readInt32BE(at + 48),
       sourceOffset: Number(bytes.readBigInt64BE(at + 56)),
       replay: bytes.readBigInt64BE(at + 64),
+      sourceTopic: bytes.readBigInt64BE(at + 72),
+      eventHash: bytes.readBigInt64BE(at + 80),
     })
   }
 }

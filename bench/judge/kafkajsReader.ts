@@ -148,5 +148,7 @@ function toSeen(partition: number, records: SourceRecords, index: number): SeenR
     sourcePartition: numberHeader(headers, 'replay-source-partition'),
     sourceOffset: numberHeader(headers, 'replay-source-offset'),
     replay: textDigest(headers, 'replay-id'),
+    sourceTopic: textDigest(headers, 'replay-source-topic'),
+    eventHash: textDigest(headers, 'replay-event-hash'),
   }
 }

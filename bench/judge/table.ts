@@ -1,5 +1,5 @@
 import { type DeadLetterCode, deadLetterCodes } from '../../src/domain/model.ts'
-import type { RecordDigest } from './digest.ts'
+import { digestText, type RecordDigest } from './digest.ts'
 
 const columns = ['timestamp', 'key', 'headers', 'value'] as const
 export type Part = (typeof columns)[number]
@@ -15,9 +15,14 @@ export class RecordTable {
   #offsets = new Float64Array(1024)
   #fates = new Uint8Array(1024)
   #digests = new BigInt64Array(1024 * columns.length)
+  /** Made when the first one is known. */
+  #contentHashes: BigInt64Array | null = null
 
-  /** Offsets must ascend; holes are fine. Returns the row. */
-  add(offset: number, digest: RecordDigest, fate: boolean | ExpectedFate): number {
+  /**
+   * Offsets must ascend; holes are fine. `contentHash`: of the event, as 64 hex digits, where somebody cares. Returns
+   * the row.
+   */
+  add(offset: number, digest: RecordDigest, fate: boolean | ExpectedFate, contentHash?: string): number {
     const row = this.size
     if (row > 0 && offset <= (this.#offsets[row - 1] ?? -1))
       throw new Error(`offset ${offset} comes after ${this.#offsets[row - 1]}`)
@@ -27,6 +32,10 @@ export class RecordTable {
     columns.forEach((part, column) => {
       this.#digests[row * columns.length + column] = digest[part]
     })
+    if (contentHash !== undefined) {
+      this.#contentHashes ??= new BigInt64Array(this.#offsets.length)
+      this.#contentHashes[row] = digestText(contentHash)
+    }
     this.size++
     return row
   }
@@ -72,6 +81,11 @@ export class RecordTable {
     return columns.filter((part, column) => this.#digests[row * columns.length + column] !== digest[part])
   }
 
+  /** As digestText; null where none was given. */
+  contentHashAt(row: number): bigint | null {
+    return this.#contentHashes?.[row] || null
+  }
+
   digestAt(row: number): RecordDigest {
     const at = (column: number): bigint => this.#digests[row * columns.length + column] ?? 0n
     return { timestamp: at(0), key: at(1), headers: at(2), value: at(3) }
@@ -85,6 +99,8 @@ export class RecordTable {
     }
     this.#offsets = grown(new Float64Array(capacity), this.#offsets)
     this.#fates = grown(new Uint8Array(capacity), this.#fates)
+    if (this.#contentHashes !== null)
+      this.#contentHashes = grown(new BigInt64Array(capacity), this.#contentHashes)
     this.#digests = grown(new BigInt64Array(capacity * columns.length), this.#digests)
   }
 }

@@ -9,7 +9,7 @@ import { logTail } from '../../stack/process.ts'
 
 export type Role = 'ingest' | 'worker' | 'api'
 
-const readyLimitMs = 60_000
+const readyLimitMs = 120_000
 const graceMs = 10_000
 
 export interface RoleOptions {

@@ -143,7 +143,7 @@ describe('comparing', () => {
     target.forEach((copies, partition) => {
       copies.forEach((copy, offset) => {
         const [sourcePartition, sourceOffset] = known ? copy.from : [-1, -1]
-        const from = { sourcePartition, sourceOffset, replay: 0n }
+        const from = { sourcePartition, sourceOffset, replay: 0n, sourceTopic: 0n, eventHash: 0n }
         const seen: SeenRecord = { ...digestRecord(copy), partition, offset, ...from }
         comparison.add(seen)
       })
@@ -253,7 +253,7 @@ describe.each(readers)('judging real topics with %s', (_name, reader) => {
     const { target: verdict, clean: isClean } = await judged(target)
     const found = { missing: 1, doubled: 1, outOfOrder: 1, bytesDiffering: 5 }
     expect(countsOf(verdict)).toEqual({ ...clean, ...found })
-    expect(verdict.differing).toEqual({ timestamp: 1, key: 1, headers: 2, value: 1 })
+    expect(verdict.differing).toEqual({ timestamp: 1, key: 1, headers: 2, value: 1, origin: 0 })
     expect(isClean).toBe(false)
   })
 
