@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createEvidenceProgram } from '../../src/cli/evidence/program.ts'
+import { CliFailure } from '../../src/cli/failure.ts'
+import { createTerminal } from '../../src/cli/terminal.ts'
 import { parseSigningKey } from '../../src/domain/evidence/noteKeys.ts'
 import { taken } from '../domain/evidence/keys.ts'
 import {
@@ -23,7 +26,7 @@ const key = oldKey.verifierKey.text
 
 let folder: string
 const path = (name: string): string => join(folder, name)
-const write = (name: string, text: string): string => {
+const write = (name: string, text: string | Buffer): string => {
   writeFileSync(path(name), text)
   return path(name)
 }
@@ -35,6 +38,20 @@ function evidence(...args: readonly string[]): Promise<CliRun> {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
     })
   })
+}
+
+/** In this process: how the command ends, and the line that it ends with. */
+async function refusal(
+  ...args: readonly string[]
+): Promise<{ readonly code: number; readonly line: string }> {
+  const terminal = createTerminal(process, { json: false, color: false })
+  try {
+    await createEvidenceProgram(terminal).parseAsync(['node', 'evidence', ...args])
+  } catch (error) {
+    if (error instanceof CliFailure) return { code: error.exitCode, line: error.message }
+    throw error
+  }
+  throw new Error('it was not refused')
 }
 
 const line = (text: string | RegExp) => expect.stringMatching(text)
@@ -120,16 +137,7 @@ describe('pnpm evidence verify', () => {
 
   it('ends with 2 and one line when something cannot be read', async () => {
     const bad: [readonly string[], RegExp][] = [
-      [['verify'], /missing required argument 'file'/],
       [['verify', path('none'), '--key', key], /none: there is no such file/],
-      [['verify', folder, '--key', key], /is a folder/],
-      [['verify', path('checkpoint')], /--key: is needed/],
-      [['verify', path('checkpoint'), '--key', key.slice(0, -1)], /--key: a verifier key looks like/],
-      [['verify', path('checkpoint'), '--key', path('event')], /event: a verifier key looks like/],
-      [['verify', path('proof'), '--key', key], /the exported event is needed/],
-      [['verify', path('proof'), '--key', key, '--event', path('proof')], /one line of JSON/],
-      [['verify', path('keys'), '--key', key], /is no signed checkpoint/],
-      [['verify', write('bytes', `\u0001${checkpointAt(9)}`), '--key', key], /control characters/],
       [['verify', path('proof'), '--nothing'], /unknown option/],
       [['nothing'], /unknown command/],
     ]
@@ -138,6 +146,24 @@ describe('pnpm evidence verify', () => {
       expect([args, run]).toMatchObject([args, { code: 2, stdout: '', stderr: line(said) }])
       expect([args, run.stderr.split('\n').length]).toEqual([args, 2])
     }
+  })
+
+  it('says of everything that it cannot read what is wrong with it', async () => {
+    const bad: [readonly string[], RegExp][] = [
+      [[folder, '--key', key], /is a folder/],
+      [[path('checkpoint')], /^--key: is needed/],
+      [[path('checkpoint'), '--key', key.slice(0, -1)], /^--key: a verifier key looks like/],
+      [[path('checkpoint'), '--key', path('event')], /event: a verifier key looks like/],
+      [[path('checkpoint'), '--key', write('latin1', Buffer.from([0xe4]))], /latin1: is not UTF-8/],
+      [[path('proof'), '--key', key], /proof: the proof carries no event/],
+      [[path('proof'), '--key', key, '--event', path('proof')], /one line of JSON/],
+      [[path('proof'), '--key', key, '--event', path('none')], /none: there is no such file/],
+      [[path('keys'), '--key', key], /keys: it is no signed checkpoint/],
+      [[write('bytes', `\u0001${checkpointAt(9)}`), '--key', key], /bytes: .* control characters/],
+      [[write('empty', ''), '--key', key], /empty: it is no/],
+    ]
+    for (const [args, said] of bad)
+      expect([args, await refusal('verify', ...args)]).toEqual([args, { code: 2, line: line(said) }])
   })
 })
 
@@ -155,11 +181,14 @@ describe('pnpm evidence make-key', () => {
   })
 
   it('refuses a name that no log could have, and a place that is none', async () => {
-    for (const name of ['', 'a+b']) {
-      const run = await evidence('make-key', '--name', name, '--out', path('other'))
-      expect([name, run]).toMatchObject([name, { code: 2, stderr: line(/^--name: /) }])
-    }
-    const nowhere = await evidence('make-key', '--name', 'a', '--out', path('none/key'))
-    expect(nowhere).toMatchObject({ code: 2, stderr: line(/there is no such file/) })
+    for (const name of ['', 'a b', 'a+b', '/a', 'a/'])
+      expect(await refusal('make-key', '--name', name, '--out', path('other'))).toEqual({
+        code: 2,
+        line: line(/^--name: /),
+      })
+    expect(await refusal('make-key', '--name', 'a', '--out', path('none/key'))).toEqual({
+      code: 2,
+      line: line(/there is no such file/),
+    })
   })
 })
