@@ -118,6 +118,27 @@ describe.each(Object.entries(kinds))('%s', (_name, { frames, make }) => {
   })
 })
 
+describe('whoever begins to look', () => {
+  it('in the middle of a frame sees the next one', () => {
+    const stream = new FrameStream(postgresConversation().answers)
+    const [first, second] = [message('d', Buffer.alloc(100)), message('Z', Buffer.from('I'))]
+    stream.push(first.subarray(0, 50))
+    expect(stream.next(false)).toMatchObject({ bytes: first.subarray(0, 50), frame: null })
+    stream.push(Buffer.concat([first.subarray(50), second]))
+    expect(stream.next(true)).toMatchObject({ bytes: first.subarray(50), frame: null })
+    expect(stream.next(true)).toMatchObject({ bytes: second, frame: { type: 'Z' } })
+    expect(stream.next(true)).toBeNull()
+  })
+
+  it('and ends to in the middle of one lets it go on as far as it is there', () => {
+    const stream = new FrameStream(postgresConversation().answers)
+    const frame = message('d', Buffer.alloc(100))
+    stream.push(frame.subarray(0, 50))
+    expect(stream.next(true)).toBeNull()
+    expect(stream.next(false)?.bytes).toEqual(frame.subarray(0, 50))
+  })
+})
+
 // Answers to nothing that was asked go by unseen.
 const seenAlone = Object.entries(kinds).filter(([name]) => name !== 'answers of Kafka')
 
