@@ -25,7 +25,7 @@ const headings = [
   'doubled',
   'reordered',
   'altered',
-  'recovery',
+  'longest recovery',
 ] as const
 type Cells = readonly string[]
 
@@ -135,10 +135,10 @@ function describeOrigin({
   const software = Object.entries(versions)
     .filter(([, version]) => version !== null)
     .map(([name, version]) => `${name} ${version}`)
-  const end = interrupted ? ' Stopped before its end.' : ''
+  const end = interrupted ? ' (stopped before its end)' : ''
   return (
     `${date}, ${software.join(', ')}; targets read back by ${judge}, logs by SQL; took ${Math.round(seconds)} s. ` +
-    `Seed ${seed}: ${command}.${end}`
+    `Seed ${seed}: ${command}${end}`
   )
 }
 

@@ -120,13 +120,13 @@ describe('the report', () => {
     expect(text).toContain('ingest-kill-random: one note')
     expect(text).toContain('limits-disk: skipped, mounting is refused')
     expect(text).toContain('node 24.21.0, kafka 4.1.1, postgres 18.4, kafkajs 2.2.4')
-    expect(text).toContain('Seed 42: npm run faults -- --seed 42.')
+    expect(text).toContain('Seed 42: npm run faults -- --seed 42')
   })
 
   it('is a table in Markdown too', () => {
     const markdown = formatMarkdown(full).split('\n')
     expect(markdown[0]).toBe(
-      '| scenario | rounds | faults | events | lost | doubled | reordered | altered | recovery |',
+      '| scenario | rounds | faults | events | lost | doubled | reordered | altered | longest recovery |',
     )
     expect(markdown[2]).toBe('| ingest-kill-random | 100 | 123 | 1,234,567 | 0 | 0 | 0 | 0 | 6.5 s |')
     expect(markdown).toContain('- ingest-broken: waiting for rows: not within 60 s / ── the end of a log')
