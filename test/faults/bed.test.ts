@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -14,6 +14,7 @@ import { api, type Bed, type Frame } from '../../bench/faults/contract.ts'
 import { World } from '../../bench/run/world.ts'
 import { postgresFolder } from '../../stack/postgres.ts'
 import { isAlive, startOf } from '../../stack/process.ts'
+import { temporaryDirectory } from '../stack/temporary.ts'
 import { until } from '../support/platform.ts'
 
 const directories = ['bed-test-', 'bed-left-'].map((prefix) => mkdtempSync(join(tmpdir(), prefix)))
@@ -186,6 +187,16 @@ describe('a bed', () => {
     expect(existsSync(postgresFolder(directory))).toBe(false)
     expect(existsSync(join(bed.logs, 'postgres.log'))).toBe(true)
     await expect(bed.kafka()).rejects.toThrow(/closed/)
+  })
+})
+
+describe('a directory of the local stack', () => {
+  it('is left alone', async () => {
+    const path = temporaryDirectory()
+    writeFileSync(join(path, 'state.json'), '{}')
+    mkdirSync(join(path, 'kafka'))
+    await expect(openBed({ directory: path, ...quiet })).rejects.toThrow(/belongs to the local servers/)
+    expect(existsSync(join(path, 'kafka'))).toBe(true)
   })
 })
 

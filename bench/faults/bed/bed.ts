@@ -1,14 +1,13 @@
-import { mkdirSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { Bed, KafkaBed, PostgresBed, TemporalBed } from '../contract.ts'
 import { openKafka } from './kafkaNodes.ts'
 import { openPostgres } from './postgresServer.ts'
-import { BedRecord } from './record.ts'
+import { BedRecord, logsIn } from './record.ts'
 import type { BedSite } from './site.ts'
 import { openTemporal } from './temporalServer.ts'
 
 export interface BedOptions {
-  /** The bed's alone: whatever is in it goes, and the data of its servers again when it closes. */
+  /** For one bed at a time; what a former one has left in it goes. The data of its servers go when it closes. */
   readonly directory: string
   readonly say: (text: string) => void
   /** Ends every wait for a server; closing is up to the caller. */
@@ -22,10 +21,8 @@ export interface BedOptions {
 export async function openBed({ directory, say, signal }: BedOptions): Promise<Bed> {
   const path = resolve(directory)
   const record = await BedRecord.take(path)
-  const logs = join(path, 'logs')
-  mkdirSync(logs, { recursive: true })
   const onStarted: BedSite['onStarted'] = (id, lastSignal) => record.add(id, lastSignal)
-  return new ServersBed({ directory: path, logs, say, signal, onStarted }, record)
+  return new ServersBed({ directory: path, logs: logsIn(path), say, signal, onStarted }, record)
 }
 
 interface Discardable {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { exclusively } from '../../../stack/lock.ts'
@@ -28,23 +28,23 @@ export class BedRecord {
   }
 
   /**
-   * Takes the directory, which is empty then: servers that nobody owns any more are ended, and what they kept goes.
-   * @throws when another process uses it
+   * Takes the directory: servers in it that nobody owns any more are ended, and what they have left goes, their logs
+   * included. @throws when another process uses it, or when it is a stack's
    */
   static async take(directory: string): Promise<BedRecord> {
     const owner = identify(process.pid)
     if (owner === null) throw new Error('this process cannot be found in the process table')
     return exclusively(directory, async () => {
+      if (existsSync(join(directory, 'state.json')))
+        throw new Error(`${directory} belongs to the local servers: name another one`)
       const former = read(directory)
       if (former !== null && isAlive(former.owner))
         throw new Error(`process ${former.owner.pid} uses ${directory}: wait for it, or end it`)
       const servers = former?.servers ?? []
       await Promise.all(servers.map((server) => stopProcess(server, server.lastSignal, endLimitMs)))
-      for (const name of readdirSync(directory)) {
-        if (!name.startsWith('lock.db')) rmSync(join(directory, name), { recursive: true, force: true })
-      }
       removeData(directory)
-      mkdirSync(directory, { recursive: true })
+      rmSync(logsIn(directory), { recursive: true, force: true })
+      mkdirSync(logsIn(directory), { recursive: true })
       return new BedRecord(directory, owner)
     })
   }
@@ -67,9 +67,10 @@ export class BedRecord {
   }
 }
 
+export const logsIn = (directory: string): string => join(directory, 'logs')
 const pathIn = (directory: string): string => join(directory, 'bed.json')
 
-/** Null when there is none, or when it was never finished. */
+/** What a former bed has left; null when it was closed, or when there was none. */
 function read(directory: string): Contents | null {
   if (!existsSync(pathIn(directory))) return null
   return recordShape.parse(JSON.parse(readFileSync(pathIn(directory), 'utf8')))
