@@ -147,6 +147,8 @@ export interface Passage {
    * arrives meanwhile is read and thrown away, so that a connection that lived through it can only be given up.
    */
   deafen(): void
+  /** As `deafen`, for the connections of now alone, as when a router forgets them: new ones are forwarded. */
+  silence(): void
   /** Each chunk is forwarded this much later, plus up to `jitterMs` more, in order. */
   delay(latencyMs: number, jitterMs: number): void
   /** Each direction of each connection carries at most this much. */
@@ -196,13 +198,18 @@ export type Verdict =
   | 'drop'
   /** Not forwarded, and the connection is cut on both sides. */
   | 'cut'
-  /**
-   * The role's connection is cut at once (its outcome is unknown now), the server's stays open and gets the request
-   * after `lateMs`, whatever the role has done since; the answer is thrown away. Of an answer it is the same as `cut`.
-   */
-  | { readonly lateMs: number }
+  | Late
   /** This frame and all behind it in its direction wait; a promise that is rejected cuts the connection. */
   | { readonly hold: Promise<void> }
+
+/**
+ * The role's connection is cut at once (its outcome is unknown now), the server's stays open and gets the request after
+ * `lateMs`, whatever the role has done since; nobody but `onAnswer` sees the answer. Of an answer it is the same as `cut`.
+ */
+export interface Late {
+  readonly lateMs: number
+  readonly onAnswer?: (answer: Frame) => void
+}
 
 /** Kafka's request keys (https://kafka.apache.org/protocol.html#protocol_api_keys) that scenarios look for. */
 export const api = {

@@ -178,6 +178,20 @@ describe('a passage that is', () => {
     await exchange(await client(passage), Buffer.from('hello'))
   })
 
+  it('silence is for the connections of now alone', async () => {
+    const { passage } = await between(echo)
+    const old = await client(passage)
+    await exchange(old, Buffer.from('hello'))
+    passage.silence()
+    const heard: string[] = []
+    for (const event of ['data', 'end', 'close', 'error']) old.on(event, () => heard.push(event))
+    old.write('do you hear me?')
+    await exchange(await client(passage), Buffer.from('hello'))
+    expect(heard).toEqual([])
+    passage.reset()
+    await closed(old)
+  })
+
   it('slow delivers later, and in order whatever the jitter', async () => {
     const { passage } = await between(echo)
     const socket = await client(passage)

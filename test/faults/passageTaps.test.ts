@@ -117,8 +117,10 @@ describe('a tap on Kafka', () => {
     const passage = await toKafka()
     const socket = await socketTo(passage)
     let late = 0
+    const answers: Frame[] = []
+    const onAnswer = (answer: Frame) => answers.push(answer)
     passage.tap({
-      request: (frame) => (isProduce(frame) && late++ === 0 ? { lateMs: 400 } : 'pass'),
+      request: (frame) => (isProduce(frame) && late++ === 0 ? { lateMs: 400, onAnswer } : 'pass'),
     })
     await ask(socket, topic)
     await expect(produce(socket, topic, 'late')).rejects.toThrow()
@@ -130,6 +132,12 @@ describe('a tap on Kafka', () => {
       10_000,
       () => 'the late record has not come',
     )
+    await until(
+      () => answers.length > 0,
+      10_000,
+      () => 'nobody has seen the answer',
+    )
+    expect(answers).toMatchObject([{ protocol: 'kafka', apiKey: api.produce }])
   })
 
   it('does not deliver late what is still to come when the passage closes', async () => {

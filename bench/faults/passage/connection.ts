@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Frame, Tap, Verdict } from '../contract.ts'
+import type { Frame, Late, Tap, Verdict } from '../contract.ts'
 import type { Conversation } from './framing.ts'
 import { type Inspection, Lane } from './lane.ts'
 import { LateDelivery } from './lateDelivery.ts'
@@ -89,17 +89,17 @@ export class Connection {
       look: (frame: Frame): Verdict => passage.tap?.[direction]?.(frame) ?? 'pass',
       cut: () => this.cut(),
       // What the server has answered already cannot come late to it.
-      late: (frame, lateMs) => (direction === 'request' ? this.#late(frame, lateMs) : this.cut()),
+      late: (frame, how) => (direction === 'request' ? this.#late(frame, how) : this.cut()),
     }
   }
 
   /** The client is cut off; the connection to the server is the delivery's from here on. */
-  #late(frame: Frame, lateMs: number): void {
+  #late(frame: Frame, how: Late): void {
     this.#stop()
     reset(this.#client)
     this.#passage.onClosed(this)
     const { stream } = this.#answers
-    const delivery = new LateDelivery(this.#server, stream, frame, lateMs, () =>
+    const delivery = new LateDelivery(this.#server, stream, frame, how, () =>
       this.#passage.onDelivered(delivery),
     )
     this.#passage.onLate(delivery)

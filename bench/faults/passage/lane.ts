@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Frame, Verdict } from '../contract.ts'
+import type { Frame, Late, Verdict } from '../contract.ts'
 import { FrameStream } from './frameStream.ts'
 import type { Framing } from './framing.ts'
 import { type Ending, Outlet, type Rules } from './outlet.ts'
@@ -10,7 +10,7 @@ export interface Inspection {
   look(frame: Frame): Verdict
   /** What the lane cannot do alone: it concerns the whole connection. */
   cut(): void
-  late(frame: Frame, lateMs: number): void
+  late(frame: Frame, how: Late): void
 }
 
 export interface LaneOptions {
@@ -96,7 +96,7 @@ export class Lane {
     this.#outlet.flush()
     if (verdict === 'cut') this.#inspection.cut()
     else if (verdict !== 'drop') {
-      if ('lateMs' in verdict) this.#inspection.late(frame, verdict.lateMs)
+      if ('lateMs' in verdict) this.#inspection.late(frame, verdict)
       else this.#hold(frame, verdict.hold)
     }
   }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Frame } from '../contract.ts'
+import type { Frame, Late } from '../contract.ts'
 import type { FrameStream } from './frameStream.ts'
 import { reset } from './outlet.ts'
 
@@ -14,10 +14,16 @@ export class LateDelivery {
   #isDelivered = false
 
   /** `answers` stands where the server's answers do. `onEnd`: the answer has come and is forgotten, or never will. */
-  constructor(server: Socket, answers: FrameStream, request: Frame, lateMs: number, onEnd: () => void) {
+  constructor(
+    server: Socket,
+    answers: FrameStream,
+    request: Frame,
+    { lateMs, onAnswer }: Late,
+    onEnd: () => void,
+  ) {
     this.#server = server
     this.#onEnd = onEnd
-    server.on('data', (chunk: Buffer) => this.#read(answers, chunk, request))
+    server.on('data', (chunk: Buffer) => this.#read(answers, chunk, request, onAnswer))
     server.once('close', () => this.#finish())
     server.resume()
     this.#timer = setTimeout(() => this.#deliver(request), lateMs).unref()
@@ -35,12 +41,14 @@ export class LateDelivery {
     this.#timer = setTimeout(() => this.drop(), answerLimitMs).unref()
   }
 
-  #read(answers: FrameStream, chunk: Buffer, request: Frame): void {
+  #read(answers: FrameStream, chunk: Buffer, request: Frame, onAnswer: Late['onAnswer']): void {
     answers.push(chunk)
     for (;;) {
       const piece = answers.next(true)
       if (piece === null) return
-      if (this.#isDelivered && piece.frame !== null && isAnswer(piece.frame, request)) this.#server.end()
+      if (!this.#isDelivered || piece.frame === null || !isAnswer(piece.frame, request)) continue
+      onAnswer?.(piece.frame)
+      this.#server.end()
     }
   }
 

@@ -92,6 +92,10 @@ class TcpPassage implements Passage {
     for (const connection of this.#connections) connection.deafen()
   }
 
+  silence(): void {
+    for (const connection of this.#connections) connection.deafen()
+  }
+
   delay(latencyMs: number, jitterMs: number): void {
     this.#rules.latencyMs = latencyMs
     this.#rules.jitterMs = jitterMs
