@@ -1,6 +1,15 @@
 import type { Scenario } from '../contract.ts'
 import { replayKillRandom } from './replayKillRandom.ts'
 import { replayKillSteps } from './replayKillSteps.ts'
+import { replayKafkaKill, replayPostgresCrash, replayTemporalKill } from './replayServerKills.ts'
+import { replayZombie } from './replayZombie.ts'
 
 /** What happens to replays while they run. */
-export const replayScenarios: readonly Scenario[] = [replayKillRandom, replayKillSteps]
+export const replayScenarios: readonly Scenario[] = [
+  replayKillRandom,
+  replayKillSteps,
+  replayZombie,
+  replayTemporalKill,
+  replayKafkaKill,
+  replayPostgresCrash,
+]
