@@ -1,13 +1,15 @@
 import type { Scenario } from './contract.ts'
 import { checkerScenarios } from './scenarios/checker.ts'
 import { clusterScenarios } from './scenarios/cluster.ts'
-import { ingestKillRandom } from './scenarios/ingestKillRandom.ts'
-import { replayKillRandom } from './scenarios/replayKillRandom.ts'
+import { ingestScenarios } from './scenarios/ingest.ts'
+import { ingestSourceScenarios } from './scenarios/ingestSource.ts'
+import { replayScenarios } from './scenarios/replay.ts'
 
 /** Every scenario, in the order in which a campaign runs them. */
 export const catalogue: readonly Scenario[] = [
-  ingestKillRandom,
-  replayKillRandom,
+  ...ingestScenarios,
+  ...ingestSourceScenarios,
+  ...replayScenarios,
   ...clusterScenarios,
   ...checkerScenarios,
 ]

@@ -26,7 +26,7 @@ const defaultPatienceMs = 60_000
 const defaultRatePerSecond = 1_500
 
 /** Each life of a process draws one: latency first, or throughput first with small and with large groups. */
-const settings: readonly [Environment, ...Environment[]] = [
+export const batchSettings: readonly [Environment, ...Environment[]] = [
   { BATCH_MODE: 'false' },
   { BATCH_MODE: 'true', BATCH_SIZE: '100' },
   { BATCH_MODE: 'true', BATCH_SIZE: '2000', BATCH_MAX_WAIT_MS: '400' },
@@ -79,7 +79,7 @@ export class IngestUnderLoad {
   /** One more process. Its client id at Kafka and the name of its log are its label. */
   async start(env: Environment = {}): Promise<RoleProcess> {
     const label = `ingest-${++this.#started}`
-    const drawn = this.stage.context.random.pick(settings)
+    const drawn = this.stage.context.random.pick(batchSettings)
     const own = { KAFKA_TOPICS: this.topic, KAFKA_CLIENT_ID: label, ...drawn, ...env }
     const role = await this.stage.roles.start('ingest', own, { label })
     this.#alive.add(role)

@@ -35,7 +35,8 @@ export interface TargetJudgement {
 
 /**
  * Reads source and targets through Kafka's own Java consumer, read_committed and to their ends, and holds every replay
- * against the score. Records on a target that belong to no expected replay count as doubled.
+ * against the score. Records on a target that belong to no expected replay count as doubled. `starts`: by partition, where
+ * the source begins because Kafka has deleted what came before; 0 when left out.
  */
 export async function judgeTargets(
   reader: TopicReader,
@@ -43,8 +44,9 @@ export async function judgeTargets(
   score: Score,
   replays: readonly ExpectedReplay[],
   signal: AbortSignal,
+  starts: readonly number[] = [],
 ): Promise<TargetJudgement> {
-  const source = new SourceCheck(score)
+  const source = new SourceCheck(score, starts)
   const targets = [...new Set(replays.map(({ targetTopic }) => targetTopic))]
   const checks = replays.map((replay) => ({
     replay,
@@ -97,8 +99,9 @@ export async function judgeSource(
   brokers: string,
   score: Score,
   signal: AbortSignal,
+  starts: readonly number[] = [],
 ): Promise<readonly string[]> {
-  return (await judgeTargets(reader, brokers, score, [], signal)).problems
+  return (await judgeTargets(reader, brokers, score, [], signal, starts)).problems
 }
 
 function judgementOf({ replayId }: ExpectedReplay, verdict: Verdict): ReplayJudgement {
@@ -119,9 +122,9 @@ class SourceCheck {
   readonly #next: number[]
   #differing = 0
 
-  constructor(score: Score) {
+  constructor(score: Score, starts: readonly number[]) {
     this.#score = score
-    this.#next = score.tables.map(() => 0)
+    this.#next = score.tables.map((table, partition) => table.firstFrom(starts[partition] ?? 0))
   }
 
   add(record: SeenRecord): void {
