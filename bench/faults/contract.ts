@@ -159,6 +159,8 @@ export interface Passage {
   reset(): void
   /** Bytes forwarded so far, both directions. */
   readonly forwarded: number
+  /** Open connections, those that were deafened included. */
+  readonly connections: number
   close(): Promise<void>
 }
 

@@ -172,10 +172,12 @@ describe('a passage that is', () => {
     await sleep(200)
     expect(heard).toEqual([[], [], []])
     expect(accepted).toHaveLength(1)
+    expect(passage.connections).toBe(2)
     passage.reset()
     await Promise.all(ends.map(closed))
     expect(heard).toEqual(ends.map(() => ['error', 'close']))
     await exchange(await client(passage), Buffer.from('hello'))
+    expect(passage.connections).toBe(1)
   })
 
   it('silence is for the connections of now alone', async () => {

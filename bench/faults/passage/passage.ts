@@ -69,6 +69,10 @@ class TcpPassage implements Passage {
     return `127.0.0.1:${this.port}`
   }
 
+  get connections(): number {
+    return this.#connections.size + this.#unheard.size
+  }
+
   get forwarded(): number {
     return this.#forwarded
   }
