@@ -3,10 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { preAuthEncoding } from '../../src/domain/dsse.ts'
-import { formatCheckpoint } from '../../src/domain/evidence/checkpointNote.ts'
+import { formatCheckpoint, signCheckpoint } from '../../src/domain/evidence/checkpointNote.ts'
+import { formatExportedRecord, leafOf } from '../../src/domain/evidence/exportedRecord.ts'
 import { signNote } from '../../src/domain/evidence/note.ts'
 import { parseVerifierKey, type SigningKey } from '../../src/domain/evidence/noteKeys.ts'
+import { fitsExtra, formatTlogProof } from '../../src/domain/evidence/tlogProof.ts'
 import { type Evidence, verifyEvidence } from '../../src/domain/evidence/verifyEvidence.ts'
+import { offset } from '../../src/domain/model.ts'
 import { checkSignature, EVENT_PAYLOAD_TYPE, producerKeyId } from '../../src/domain/producerSignature.ts'
 import { taken } from '../domain/evidence/keys.ts'
 import {
@@ -53,6 +56,30 @@ const vectors = JSON.parse(
   readFileSync(new URL('../vectors/exported-records.json', import.meta.url), 'utf8'),
 ) as { cases: { line: string }[] }
 
+const vector = (name: string): string =>
+  readFileSync(new URL(`../vectors/evidence/${name}`, import.meta.url), 'utf8')
+
+/** The files that docs/evidence.md shows. */
+function* shownCases(): Generator<Case> {
+  const keys = [vector('verifier-key').trimEnd()]
+  yield of(vector('checkpoint'), undefined, keys)
+  yield of(vector('leaf-0.tlog-proof'), vector('record.json'), keys)
+  yield of(vector('leaf-0-carried.tlog-proof'), undefined, keys)
+  yield of(vector('1-to-3.consistency-proof'), undefined, keys)
+  yield of(vector('record.json'), undefined, keys)
+}
+
+/** A proof that carries a record whose value has so many bytes; whether it fits is for the caller to know. */
+function carrying(valueBytes: number): Case & { readonly fits: boolean } {
+  const headers = Buffer.from([0])
+  const value = Buffer.alloc(valueBytes)
+  const record = { kind: 'record', offset: offset(0n), timestamp: -1n, key: null, headers, value } as const
+  const root = leafOf(record)
+  const extra = Buffer.from(formatExportedRecord({ origin: ORIGIN, leafIndex: 0n, content: record }))
+  const checkpoint = signCheckpoint({ origin: ORIGIN, size: 1n, root, extensions: [] }, [oldKey])
+  return { ...of(formatTlogProof({ extra, index: 0n, hashes: [], checkpoint })), fits: fitsExtra(extra) }
+}
+
 /** Everything that is right: every leaf and pair of sizes, both ways to hand an event over, both keys of an overlap. */
 function* goodCases(): Generator<Case> {
   for (let size = 1; size <= LEAVES; size++) {
@@ -72,6 +99,7 @@ function* goodCases(): Generator<Case> {
     ]),
   )
   yield of(all)
+  yield* shownCases()
   for (const { line } of vectors.cases) yield of(line, undefined, [])
 }
 
@@ -161,6 +189,18 @@ describe.skipIf(missing !== null)(title, () => {
     expect(differences).toEqual([])
     expect(accepted).toBe(cases.length)
     expect(cases.length).toBeGreaterThan(500)
+  })
+
+  it('read what a proof carries as far as it is said to fit', async () => {
+    let bytes = 36_000
+    while (carrying(bytes + 1).fits) bytes++
+    const cases = [carrying(bytes), carrying(bytes + 1)]
+    expect(cases.map((each) => [each.fits, verdictOf(each).ok])).toEqual([
+      [true, true],
+      [false, true],
+    ])
+    const theirs = await judgeWithGo(program, cases)
+    expect(theirs.map((verdict) => verdict.ok)).toEqual([true, false])
   })
 
   it('refuse every file that shows nothing', async () => {

@@ -21,10 +21,7 @@ export function createEvidenceProgram(terminal: Terminal): Command {
       [],
     )
     .option('--event <file>', 'the exported event that an inclusion proof is about, if it does not carry it')
-    .option(
-      '--origin <origin>',
-      'the log that is expected (default: any that the name of a key stands above)',
-    )
+    .option('--origin <origin>', 'the log that is expected (default: each below the name of a key)')
     .option(...json)
     .action((file: string, flags: VerifyFlags) => verify(file, flags, terminal))
   program

@@ -13,23 +13,27 @@ export interface VerifyFlags {
   readonly origin?: string
 }
 
+/** Exported records begin with it, and carry no signature. */
+const OPENING_BRACE = 0x7b
+
 /** Says what a file shows, in one line. Throws CliFailure: 1 when it is not shown, 2 when it cannot be read. */
 export async function verify(path: string, flags: VerifyFlags, terminal: Terminal): Promise<void> {
   const keys = await keysOf(flags.key)
   const file = await readBytes(path)
+  if (keys.length === 0 && file[0] !== OPENING_BRACE)
+    throw new CliFailure(2, 'BAD_REQUEST', '--key: is needed to verify a signature')
   const found = verifyEvidence({
     file,
     trust: { keys, ...(flags.origin !== undefined && { origin: flags.origin }) },
     ...(flags.event !== undefined && { event: await readBytes(flags.event) }),
   })
-  if (!found.ok) throw failureOf(path, found, keys)
+  if (!found.ok) throw failureOf(path, found)
   terminal.line(describeVerified(found.value))
   terminal.result(presentVerified(found.value))
 }
 
-function failureOf(path: string, { fault, detail }: Flaw, keys: readonly VerifierKey[]): CliFailure {
+function failureOf(path: string, { fault, detail }: Flaw): CliFailure {
   if (fault === 'MALFORMED') return badFile(path, detail)
-  if (keys.length === 0) return new CliFailure(2, 'BAD_REQUEST', '--key: is needed to verify a signature')
   return new CliFailure(1, 'NOT_VERIFIED', `${path}: not verified: ${detail}`)
 }
 

@@ -6,7 +6,7 @@ import { canonicalize } from '../canonicalJson.ts'
 import { hashFromHex, hashToHex } from '../hash.ts'
 import { gapLeaf, recordLeaf, undecodableLeaf } from '../leaf.ts'
 import { type Hash, type Offset, offset, type SourceRecords } from '../model.ts'
-import { type Finding, holds, malformed } from './finding.ts'
+import { type Finding, holds, unverified } from './finding.ts'
 import { RECORD_FORMAT, type RecordLine, recordLine } from './recordLine.ts'
 
 /** A record as Kafka holds it. */
@@ -130,8 +130,8 @@ export interface ReadRecord extends ExportedRecord {
 }
 
 /**
- * Inverse of `formatExportedRecord`. The leaf is computed from the bytes; a line that names another one, has a member
- * too many or is not in canonical form is malformed.
+ * Inverse of `formatExportedRecord`. The leaf is computed from the bytes: UNVERIFIED when the line names another one.
+ * MALFORMED when it lacks a member, has one too many, or is not in canonical form.
  */
 export function parseExportedRecord(line: string): Finding<ReadRecord> {
   const parsed = recordLine(line)
@@ -140,7 +140,7 @@ export function parseExportedRecord(line: string): Finding<ReadRecord> {
   const content = readContent(parsed.value)
   const leaf = leafOf(content)
   if (leaf !== hashFromHex(parsed.value.leaf))
-    return malformed(`the bytes of the record have the leaf ${hashToHex(leaf)}, not the one beside them`)
+    return unverified(`the bytes of the record have the leaf ${hashToHex(leaf)}, not the one beside them`)
   return holds({
     origin,
     leafIndex,

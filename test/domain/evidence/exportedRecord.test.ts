@@ -87,7 +87,6 @@ describe('exported records', () => {
     ['no headers', { headers: null }, 'headers'],
     ['URL-safe base64', { value: '_-8=' }, 'value'],
     ['a short leaf', { leaf: 'ab' }, 'leaf'],
-    ['another leaf', { leaf: '0'.repeat(64) }, 'the leaf'],
     ['an origin of two lines', { origin: 'a\nb' }, 'origin'],
     ['members of a gap', { from: '1', to: '2' }, 'too many'],
     ['a dead letter without its reason', { deadLetter: { code: 'SCHEMA' } }, 'deadLetter.detail'],
@@ -95,6 +94,11 @@ describe('exported records', () => {
   ])('are refused with %s', (_name, member, named) => {
     const found = parseExportedRecord(changed(member))
     expect(found).toMatchObject({ fault: 'MALFORMED', detail: expect.stringContaining(named) })
+  })
+
+  it('show nothing beside the leaf of other bytes', () => {
+    for (const member of [{ leaf: '0'.repeat(64) }, { offset: '1011' }, { value: null }, { key: '' }])
+      expect(parseExportedRecord(changed(member))).toMatchObject({ fault: 'UNVERIFIED' })
   })
 
   it('are refused with limits that run backwards', () => {

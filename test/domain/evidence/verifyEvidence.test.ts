@@ -221,7 +221,7 @@ describe('exported records', () => {
       recordLineAt(3),
       recordLineAt(6).replace('"offset":"1060"', '"offset":"1061"'),
     ]
-    expect(verify(`${spoiled.join('\n')}\n`)).toMatchObject(refusedAs('MALFORMED', 'line 3'))
+    expect(verify(`${spoiled.join('\n')}\n`)).toMatchObject(refusedAs('UNVERIFIED', 'line 3'))
     expect(verify(`${lines.join('\n')}\n\n`)).toMatchObject(refusedAs('MALFORMED', 'line 4'))
   })
 })
