@@ -19,6 +19,8 @@ export interface ReplaySettings {
   readonly pageBytes: number
   /** How long a slice runs before it returns its cursor to the workflow. */
   readonly sliceMs: number
+  /** Longer than the worst transaction; until then an orphan blocks read_committed readers of the target. */
+  readonly transactionTimeoutMs: number
   /** Topics that ingest reads: no targets. */
   readonly ingestedTopics: readonly string[]
 }

@@ -5,8 +5,6 @@ import type { Cursor, ReplayLogRecord, ReplayRecord, ReplayStore, TransactionLan
 import type { CursorOwner } from './cursor.ts'
 import type { ActivityDependencies } from './dependencies.ts'
 
-/** Longer than the worst transaction; until then an orphan blocks read_committed readers of the target. */
-const TRANSACTION_TIMEOUT_MS = 60_000
 /** Only metadata is sent on lanes that send no records. */
 const NO_RECORDS_BYTES = 1_048_576
 
@@ -44,7 +42,7 @@ export interface OwnedLane {
  * transaction has begun. The caller closes the lane.
  */
 export async function takeLane(
-  deps: Pick<ActivityDependencies, 'lanes'>,
+  deps: Pick<ActivityDependencies, 'lanes' | 'settings'>,
   plan: ReplayPlan,
   log: Pick<ReplayLogRecord, 'logId'>,
   maxMessageBytes: number | null,
@@ -57,7 +55,7 @@ export async function takeLane(
       groupId: id,
       targetTopic: plan.targetTopic,
       maxMessageBytes: maxMessageBytes ?? NO_RECORDS_BYTES,
-      transactionTimeoutMs: TRANSACTION_TIMEOUT_MS,
+      transactionTimeoutMs: deps.settings.transactionTimeoutMs,
     },
     signal,
   )

@@ -59,6 +59,7 @@ export interface Config {
     readonly pageEvents: number
     readonly pageBytes: number
     readonly sliceMs: number
+    readonly transactionTimeoutMs: number
   }
   readonly http: {
     readonly host: string
@@ -165,6 +166,7 @@ function group(v: Variables, assembled: Assembled): Config {
       pageEvents: v.REPLAY_PAGE_EVENTS,
       pageBytes: v.REPLAY_PAGE_BYTES,
       sliceMs: v.REPLAY_SLICE_MS,
+      transactionTimeoutMs: v.REPLAY_TRANSACTION_TIMEOUT_MS,
     },
     http: { host: v.HOST, port: v.PORT, metricsPort: v.METRICS_PORT, allowedHosts: v.API_ALLOWED_HOSTS },
     log: { level: v.LOG_LEVEL },

@@ -122,6 +122,8 @@ export const variables = z.object({
   REPLAY_PAGE_EVENTS: integer(1_500, 1, 100_000),
   REPLAY_PAGE_BYTES: integer(4_194_304, 65_536, 67_108_864),
   REPLAY_SLICE_MS: integer(20_000, 1_000, 120_000),
+  // At most what the broker's transaction.max.timeout.ms is by default.
+  REPLAY_TRANSACTION_TIMEOUT_MS: integer(60_000, 5_000, 900_000),
 
   HOST: text(255).default('127.0.0.1'),
   PORT: integer(8080, 0, 65_535),

@@ -54,6 +54,7 @@ export function usePlatform(name: string) {
         pageEvents: 512,
         pageBytes: 1 << 20,
         sliceMs: 20_000,
+        transactionTimeoutMs: 60_000,
         ingestedTopics: [],
       },
       logger: quiet,

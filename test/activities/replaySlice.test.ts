@@ -251,6 +251,19 @@ it('CURSOR_LOST when the group is deleted after the start', async () => {
   expect(fenced.logs[0]).toMatchObject({ cursor: '100', events: '100', rootHash: rootOfSpecs(specs(100)) })
 })
 
+it('opens its transactions with the time-out that is configured', async () => {
+  const planned = await plan({ count: 10 })
+  const timeouts: number[] = []
+  const lanes: ActivityDependencies['lanes'] = {
+    open: (options, signal) => {
+      timeouts.push(options.transactionTimeoutMs)
+      return platform.deps.lanes.open(options, signal)
+    },
+  }
+  await run(planned, { lanes, settings: { ...platform.deps.settings, transactionTimeoutMs: 7_000 } })
+  expect(timeouts).toEqual([7_000])
+})
+
 it('CURSOR_LOST when somebody else wrote to the group', async () => {
   const planned = await plan({ count: 100 })
   await run(planned, { settings: { ...platform.deps.settings, sliceMs: 0 } })
