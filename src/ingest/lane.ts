@@ -322,6 +322,8 @@ export class PartitionLane {
     if (this.#stopped.signal.aborted) return
     const place = { topic: this.#topic, partition: this.#partition }
     this.#closed = true
+    // What the session that broke had waited for.
+    this.#waiting(null)
     this.#deps.consumer.pause(this.#partition)
     this.#deps.log.error('ingest of a partition fails closed', { ...place, code, detail, error })
     this.#deps.observer.closed(this.#topic, this.#partition, code, detail)

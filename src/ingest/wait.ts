@@ -20,6 +20,8 @@ export async function untilAvailable<T>(
       return await attempt()
     } catch (error) {
       if (!(error instanceof ServiceError) || !isRetryable(error.code)) throw error
+      // Nobody waits any more: what is said of it now would stand for ever.
+      signal.throwIfAborted()
       onWait(error)
     }
     await sleep(delayMs, undefined, { signal })

@@ -89,7 +89,8 @@ export class IngestStatus {
   readonly probe: Probe = {
     name: 'ingest',
     check: () => {
-      const troubles = [...this.#closed, ...this.#waiting].slice(0, 10)
+      const waiting = [...this.#waiting].filter(([log]) => !this.#closed.has(log))
+      const troubles = [...this.#closed, ...waiting].slice(0, 10)
       return Promise.resolve({ ready: troubles.length === 0, info: Object.fromEntries(troubles) })
     },
   }

@@ -116,6 +116,56 @@ it('a topic made again under a running consumer closes its log; the other topic 
   ).toBe(20)
 })
 
+it('a log that is closed says so, whatever it waited for before', { timeout: 120_000 }, async () => {
+  const topic = await kafka.topic(1)
+  await produce(topic, 10)
+  const running = start([topic], topic)
+  const [, url = ''] = await running.says(/"url":"([^"]+)"/)
+  await reaches(topic, 10)
+  const said = async (): Promise<unknown> => {
+    const answer = await fetch(`${url}/health/ready`)
+    const { checks } = (await answer.json()) as { checks: { ingest: Record<string, string> } }
+    return checks.ingest[`${topic}/0`]
+  }
+  const says = (wanted: RegExp): Promise<unknown> =>
+    until(
+      async () => wanted.test(String(await said())),
+      40_000,
+      () => `readiness does not say ${wanted}:\n${ingest?.output}`,
+    )
+  const holder = await sql.connect()
+  try {
+    await holder.query('begin')
+    await holder.query('select from partition_logs for update')
+    await produce(topic, 1)
+    await says(/DATABASE_UNAVAILABLE/)
+    await kafka.admin.deleteTopics({ topics: [topic] })
+    await sleep(1_000)
+    await kafka.createTopic(topic, 1)
+    await produce(topic, 5)
+    await says(/^TOPIC_RECREATED/)
+    // The append of before ends after the log was closed.
+    await until(
+      async () =>
+        (
+          await sql.query(
+            `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+          )
+        ).rowCount === 0,
+      20_000,
+      () => 'the append waits for its lock still',
+    )
+  } finally {
+    await holder.query('rollback')
+    holder.release()
+  }
+  await sleep(1_500)
+  expect(await said()).toMatch(/^TOPIC_RECREATED: pnpm log/)
+  const metrics = await (await fetch(`${url}/metrics`)).text()
+  expect(metrics).toMatch(/^ingest_closed_logs\{.*TOPIC_RECREATED.*\} 1$/m)
+  expect(metrics).not.toMatch(/^ingest_waiting\{/m)
+})
+
 it('a configured topic that does not exist holds up no other, and is taken when it appears', {
   timeout: 90_000,
 }, async () => {
