@@ -51,7 +51,7 @@ export async function freezeOne(
     clock.fault(freezing.name)
     const frozenAt = await sessions.now()
     await group.untilMembers([other.role.label], ingest.waiting('the group to give the frozen process up'))
-    await ingest.untilAllGrow(`rows of every partition after a process was frozen ${freezing.name}`)
+    await ingest.untilAllMove(`rows of every partition after a process was frozen ${freezing.name}`)
     clock.moved()
     await freeze.check()
     const open = await sessions.openSince(frozenAt)
@@ -62,7 +62,7 @@ export async function freezeOne(
   }
   const both = [victim.role.label, other.role.label]
   await group.untilMembers(both, ingest.waiting('the thawed process to join again'))
-  await ingest.untilAllGrow('rows of every partition after a thaw')
+  await ingest.untilAllMove('rows of every partition after a thaw')
   return freeze.over()
 }
 

@@ -35,10 +35,12 @@ export function inflictAll(stage: Stage, options: IngestFaultsOptions): Promise<
       ingest.clock.fault(fault.name)
       if (hit === 0) ingest.problem(`round ${round}: ${fault.name} hit nothing`)
       hits.set(fault.name, (hits.get(fault.name) ?? 0) + hit)
-      await ingest.untilAllGrow(`rows of every partition after ${fault.name}`)
+      await ingest.untilAllMove(`rows of every partition after ${fault.name}`)
       ingest.clock.moved()
       say(`round ${round} of ${rounds}: ${fault.name}`)
     }
+    // Connections that lead nowhere would be open at the servers for ever.
+    for (const { passage } of [stage.postgres, ...stage.kafka.nodes]) passage.reset()
     const counts = [...hits].map(([name, count]) => `${name} ${count}`)
     return {
       faults: [...hits.values()].reduce((sum, count) => sum + count, 0),

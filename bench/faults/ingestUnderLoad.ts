@@ -6,11 +6,11 @@ import { stopAllInOrder } from './ingestStop.ts'
 import { judgeLog } from './judgeLog.ts'
 import { judgeSource } from './judgeTarget.ts'
 import { SteadyLoad } from './load.ts'
-import { type LogWatch, type Sizes, sumOf } from './logWatch.ts'
+import type { LogWatch } from './logWatch.ts'
 import { RecoveryClock } from './recovery.ts'
 import type { Environment } from './roles.ts'
 import type { Stage } from './stage.ts'
-import { until, type Waiting } from './waiting.ts'
+import type { Waiting } from './waiting.ts'
 
 export interface UnderLoadOptions {
   /** Moving again takes a new process some seconds; on a machine that others use too it may take many. */
@@ -72,7 +72,7 @@ export class IngestUnderLoad {
   async begin(processes = 1): Promise<RoleProcess[]> {
     await this.#load.start(this.#options.ratePerSecond)
     const started = await Promise.all(Array.from({ length: processes }, () => this.start()))
-    await this.untilAllGrow('the first rows', new Map())
+    await this.untilAllMove('the first rows')
     return started
   }
 
@@ -116,19 +116,10 @@ export class IngestUnderLoad {
     this.#problems.push(text)
   }
 
-  /** What the logs hold; waits for the database to answer. */
-  sizes(): Promise<Sizes> {
-    return until(() => this.#watch.sizes(), this.waiting('the database'))
-  }
-
-  async total(): Promise<number> {
-    return sumOf(await this.sizes())
-  }
-
-  /** Resolves when every partition has grown beyond `before`; beyond what it is now when left out. */
-  async untilAllGrow(what: string, before?: Sizes): Promise<void> {
-    const from = before ?? (await this.sizes())
-    await this.#watch.untilAllGrow(from, ingestPartitions, this.waiting(what))
+  /** Resolves when every partition has taken a record that was produced from now on. */
+  async untilAllMove(what: string): Promise<void> {
+    const produced = new Map(this.score().tables.map(({ size }, partition) => [partition, size]))
+    await this.#watch.untilAllGrow(produced, ingestPartitions, this.waiting(what))
   }
 
   waiting(what: string, limitMs = this.#options.patienceMs, everyMs?: number): Waiting {

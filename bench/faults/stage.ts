@@ -18,7 +18,7 @@ export interface StageNeeds {
 }
 
 /** As short as the broker admits, so that a killed member's partitions are soon given to others. */
-const sessionTimeoutMs = 3_000
+export const sessionTimeoutMs = 3_000
 
 /**
  * What one scenario has for itself on the bed: a database, topics, roles; all of it named after the scenario, and taken
