@@ -113,6 +113,8 @@ export interface CheckpointResult {
     readonly offset: string
     readonly size: string
     readonly rootHash: string
+    /** `<name>+<key id>` of each key that signed; none for a checkpoint without a signature. */
+    readonly signedBy: readonly string[]
   }[]
 }
 

@@ -4,10 +4,12 @@ import type {
   CheckpointStore,
   EventLogReader,
   ReplayStore,
+  SigningKeyStore,
   TargetReader,
   TopicDirectory,
   TransactionLaneFactory,
 } from '../src/ports.ts'
+import type { CheckpointSigning } from './signers.ts'
 
 export interface ReplaySettings {
   /** Whether a missing target topic is created. */
@@ -35,6 +37,8 @@ export interface ReplayObserver {
 export interface ActivityDependencies {
   readonly log: EventLogReader
   readonly checkpoints: CheckpointStore
+  readonly signingKeys: SigningKeyStore
+  readonly signing: CheckpointSigning
   readonly replays: ReplayStore
   readonly topics: TopicDirectory
   readonly lanes: TransactionLaneFactory

@@ -1,9 +1,21 @@
 /** Which offsets of which logs a request means, as the logs stand now. Reads only. */
+
+import { keysSigningAt } from '../src/domain/evidence/keyPeriods.ts'
+import { openStoredNote } from '../src/domain/evidence/storedNote.ts'
+import { rootOf } from '../src/domain/merkle.ts'
 import type { Offset } from '../src/domain/model.ts'
 import { offset as toOffset } from '../src/domain/model.ts'
+import { verifyConsistency } from '../src/domain/proofs.ts'
 import type { ReplayRequest } from '../src/domain/replay.ts'
 import { type ErrorCode, ServiceError } from '../src/errors.ts'
-import type { Checkpoint, CheckpointStore, EventLogReader, LogState } from '../src/ports.ts'
+import type {
+  Checkpoint,
+  CheckpointStore,
+  EventLogReader,
+  KeyState,
+  LogState,
+  SigningKeyStore,
+} from '../src/ports.ts'
 
 export interface LogRange {
   readonly log: LogState
@@ -15,6 +27,7 @@ export interface LogRange {
 export interface RangeSources {
   readonly log: EventLogReader
   readonly checkpoints: CheckpointStore
+  readonly signingKeys: Pick<SigningKeyStore, 'keyState'>
 }
 
 export function refuse(code: ErrorCode, path: string, message: string): ServiceError {
@@ -51,7 +64,7 @@ export async function resolveRanges(
   const logs = await logsOf(sources.log, request.topic, request.partition)
   if (request.checkpointId !== undefined) {
     const checkpoint = await findCheckpoint(sources.checkpoints, request.checkpointId, request.topic)
-    return await rangesAfter(sources.log, checkpoint, logs, request.partition)
+    return await rangesAfter(sources, checkpoint, logs, request.partition)
   }
   const ranges = logs.map((log) => rangeOf(log, request))
   const asked = request.fromOffset ?? request.toOffset
@@ -94,7 +107,7 @@ async function findCheckpoint(store: CheckpointStore, id: string, topic: string)
 
 /** What was logged after a checkpoint that still holds; logs that are younger than it, from their start. */
 async function rangesAfter(
-  reader: EventLogReader,
+  { log: reader, signingKeys }: RangeSources,
   checkpoint: Checkpoint,
   logs: readonly LogState[],
   partition: number | undefined,
@@ -102,11 +115,13 @@ async function rangesAfter(
   const positions = new Map(checkpoint.positions.map((position) => [position.partition, position]))
   if (partition !== undefined && checkpoint.partition !== null && !positions.has(partition))
     throw refuse('CHECKPOINT_FOREIGN', 'partition', `the checkpoint is of partition ${checkpoint.partition}`)
+  const keys = await signingKeys.keyState()
   const ranges: LogRange[] = []
   for (const log of logs) {
     const position = positions.get(log.identity.partition)
     if (position !== undefined) {
       await requireSameLog(reader, log, position)
+      verifyNote(log, position, checkpoint.createdAt, keys)
       await verifyPosition(reader, log, position)
     } else if (checkpoint.partition !== null) continue
     const from = position?.offset ?? log.startOffset
@@ -130,16 +145,46 @@ async function requireSameLog(
   )
 }
 
+const mismatch = (partition: number, why: string): ServiceError =>
+  refuse('CHECKPOINT_MISMATCH', 'checkpointId', `partition ${partition}: ${why}`)
+
+/** The signature is good, of a key that signed then, and about this log, this size and this root. */
+function verifyNote(
+  { identity, incarnation }: LogState,
+  { partition, note, size, rootHash }: Checkpoint['positions'][number],
+  createdAt: Date,
+  { periods }: KeyState,
+): void {
+  const signedAtMs = createdAt.getTime()
+  if (note === null) {
+    if (keysSigningAt(periods, signedAtMs).length === 0) return
+    throw mismatch(partition, 'it carries no signature, though it was made when all of them were signed')
+  }
+  const stored = { note, log: { ...identity, incarnation }, size, root: rootHash, signedAtMs }
+  const opened = openStoredNote(stored, periods)
+  if (!opened.ok) throw mismatch(partition, opened.detail)
+}
+
+/** The log has the checkpoint's root at its size, and what it is now began with that. */
 async function verifyPosition(
   reader: EventLogReader,
-  log: LogState,
-  position: Checkpoint['positions'][number],
+  { logId, position: present }: LogState,
+  { partition, offset, size, rootHash }: Checkpoint['positions'][number],
 ): Promise<void> {
-  const mismatch = (why: string) =>
-    refuse('CHECKPOINT_MISMATCH', 'checkpointId', `partition ${position.partition}: ${why}`)
-  if (position.offset > log.position.nextOffset) throw mismatch('the log ends before the checkpoint')
-  if ((await reader.sizeAt(log.logId, position.offset)) !== position.size)
-    throw mismatch('the log holds another number of records below the offset')
-  if ((await reader.rootAt(log.logId, position.size)) !== position.rootHash)
-    throw mismatch('the log has another root hash at this size')
+  if (offset > present.nextOffset) throw mismatch(partition, 'the log ends before the checkpoint')
+  if ((await reader.sizeAt(logId, offset)) !== size)
+    throw mismatch(partition, 'the log holds another number of records below the offset')
+  if ((await reader.rootAt(logId, size)) !== rootHash)
+    throw mismatch(partition, 'the log has another root hash at this size')
+  // Every log begins with the empty one.
+  if (size === 0n) return
+  const proof = await reader.consistencyProof(logId, size, present.size)
+  const claim = {
+    oldSize: size,
+    oldRoot: rootHash,
+    size: present.size,
+    root: rootOf(present.frontier, present.size),
+  }
+  if (!verifyConsistency(claim, proof))
+    throw mismatch(partition, 'the present root of the log does not follow from it')
 }

@@ -1,4 +1,7 @@
 import type { CheckpointRequest } from '../src/domain/checkpointRequest.ts'
+import { signCheckpoint } from '../src/domain/evidence/checkpointNote.ts'
+import { signersOf } from '../src/domain/evidence/note.ts'
+import { formatOrigin } from '../src/domain/evidence/origin.ts'
 import { hashToHex } from '../src/domain/hash.ts'
 import type { Offset } from '../src/domain/model.ts'
 import { offset as toOffset } from '../src/domain/model.ts'
@@ -7,27 +10,35 @@ import type { Checkpoint, CheckpointPosition, EventLogReader, LogState } from '.
 import type { CheckpointInput, CheckpointResult } from './contract.ts'
 import type { ActivityDependencies } from './dependencies.ts'
 import { logsOf, refuse } from './ranges.ts'
+import { currentSigners, type Signers } from './signers.ts'
 
 /**
- * Size and root of each log below the offset, stored once under the id. Throws UNKNOWN_TOPIC, UNKNOWN_PARTITION,
- * OFFSET_NOT_INGESTED, OFFSET_BEFORE_LOG.
+ * Size and root of each log below the offset, signed and stored once under the id. Throws UNKNOWN_TOPIC,
+ * UNKNOWN_PARTITION, OFFSET_NOT_INGESTED, OFFSET_BEFORE_LOG, SIGNING_KEY_MISSING, SIGNING_KEY_REFUSED.
  */
 export async function storeCheckpoint(
-  { log, checkpoints }: Pick<ActivityDependencies, 'log' | 'checkpoints'>,
+  {
+    log,
+    checkpoints,
+    signingKeys,
+    signing,
+  }: Pick<ActivityDependencies, 'log' | 'checkpoints' | 'signingKeys' | 'signing'>,
   { checkpointId, request, requestedBy }: CheckpointInput,
 ): Promise<CheckpointResult> {
   const { topic, partition } = request
   const places = await checkCheckpoint(log, request)
-  const positions: CheckpointPosition[] = []
-  for (const place of places) positions.push(await positionOf(log, place))
+  const found: FoundPosition[] = []
+  for (const place of places) found.push(await positionOf(log, place))
+  const signers = await currentSigners(signingKeys, signing)
   const offset = request.offset === undefined ? null : toOffset(BigInt(request.offset))
   const stored = await checkpoints.insertCheckpoint({
     id: checkpointId,
     topic,
     partition: partition ?? null,
     offset,
+    createdAt: signers.at,
     createdBy: requestedBy,
-    positions,
+    positions: found.map((position) => signed(position, signers)),
   })
   if (stored.topic !== topic || stored.partition !== (partition ?? null) || stored.offset !== offset)
     throw new ServiceError(
@@ -37,14 +48,32 @@ export async function storeCheckpoint(
   return present(stored)
 }
 
+interface FoundPosition {
+  readonly state: LogState
+  readonly position: Omit<CheckpointPosition, 'note'>
+}
+
+/** The note says of the log, by its origin, what the position says of the row. */
+function signed({ state, position }: FoundPosition, { keys }: Signers): CheckpointPosition {
+  const [first] = keys
+  if (first === undefined) return { ...position, note: null }
+  const origin = formatOrigin({
+    instance: first.verifierKey.name,
+    ...state.identity,
+    incarnation: state.incarnation,
+  })
+  const { size, rootHash: root } = position
+  return { ...position, note: signCheckpoint({ origin, size, root, extensions: [] }, keys) }
+}
+
 async function positionOf(
   reader: EventLogReader,
   { state, offset }: CheckpointPlace,
-): Promise<CheckpointPosition> {
+): Promise<FoundPosition> {
   const { logId, identity, position } = state
   const size = offset === position.nextOffset ? position.size : await reader.sizeAt(logId, offset)
   const rootHash = await reader.rootAt(logId, size)
-  return { logId, partition: identity.partition, offset, size, rootHash }
+  return { state, position: { logId, partition: identity.partition, offset, size, rootHash } }
 }
 
 export interface CheckpointPlace {
@@ -89,6 +118,7 @@ function present(checkpoint: Checkpoint): CheckpointResult {
       offset: String(position.offset),
       size: String(position.size),
       rootHash: hashToHex(position.rootHash),
+      signedBy: signersOf(position.note),
     })),
   }
 }

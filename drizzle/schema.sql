@@ -9,6 +9,7 @@ table checkpoint_positions
   "offset" bigint not null
   size bigint not null
   root_hash bytea not null
+  note text
 table checkpoints
   id uuid not null
   sequence bigint not null generated always as identity
@@ -117,6 +118,14 @@ table replays
   error_code text
   error_detail text
   updated_at timestamp with time zone not null default clock_timestamp()
+table signing_keys
+  sequence bigint not null generated always as identity
+  name text not null
+  key_id text not null
+  public_key bytea not null
+  signs_from timestamp with time zone not null
+  signs_until timestamp with time zone
+  recorded_at timestamp with time zone not null default clock_timestamp()
 
 -- constraints
 checkpoint_positions checkpoint_positions_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id)
@@ -149,11 +158,17 @@ replays replays_pkey PRIMARY KEY (plan_id)
 replays replays_replay_id_key UNIQUE (replay_id)
 replays replays_sequence_key UNIQUE (sequence)
 replays replays_status CHECK ((status = ANY (ARRAY['planning'::text, 'running'::text, 'paused'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
+signing_keys signing_keys_key_id CHECK ((key_id ~ '^[0-9a-f]{8}$'::text))
+signing_keys signing_keys_period CHECK ((signs_until > signs_from))
+signing_keys signing_keys_pkey PRIMARY KEY (sequence)
+signing_keys signing_keys_public_key CHECK ((octet_length(public_key) = 32))
 
 -- indexes
+CREATE INDEX checkpoint_positions_log_size ON public.checkpoint_positions USING btree (log_id, size)
 CREATE UNIQUE INDEX checkpoint_positions_pkey ON public.checkpoint_positions USING btree (checkpoint_id, log_id)
 CREATE UNIQUE INDEX checkpoints_pkey ON public.checkpoints USING btree (id)
 CREATE UNIQUE INDEX checkpoints_sequence_key ON public.checkpoints USING btree (sequence)
+CREATE INDEX checkpoints_topic_sequence ON public.checkpoints USING btree (topic, sequence)
 CREATE UNIQUE INDEX dead_letters_pkey ON public.dead_letters USING btree (log_id, "offset")
 CREATE UNIQUE INDEX gaps_pkey ON public.gaps USING btree (log_id, from_offset)
 CREATE INDEX log_nodes_end_offset ON public.log_nodes USING btree (log_id, end_offset) WHERE (level = 8)
@@ -166,6 +181,7 @@ CREATE UNIQUE INDEX replay_logs_pkey ON public.replay_logs USING btree (plan_id,
 CREATE UNIQUE INDEX replays_pkey ON public.replays USING btree (plan_id)
 CREATE UNIQUE INDEX replays_replay_id_key ON public.replays USING btree (replay_id)
 CREATE UNIQUE INDEX replays_sequence_key ON public.replays USING btree (sequence)
+CREATE UNIQUE INDEX signing_keys_pkey ON public.signing_keys USING btree (sequence)
 
 -- triggers (A: always)
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.checkpoint_positions FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
@@ -178,6 +194,7 @@ A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ope
 A CREATE TRIGGER grow_log BEFORE UPDATE ON public.partition_logs FOR EACH ROW EXECUTE FUNCTION grow_log()
 A CREATE TRIGGER open_log BEFORE INSERT ON public.partition_logs FOR EACH ROW EXECUTE FUNCTION open_log()
 A CREATE TRIGGER reject_change BEFORE DELETE OR TRUNCATE ON public.partition_logs FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.signing_keys FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 
 -- functions
 CREATE OR REPLACE FUNCTION public.create_events_partition(day date)
@@ -293,6 +310,7 @@ INSERT on public.log_nodes
 INSERT on public.operator_actions
 INSERT on public.replay_logs
 INSERT on public.replays
+INSERT on public.signing_keys
 SELECT on drizzle.__drizzle_migrations
 SELECT on public.checkpoint_positions
 SELECT on public.checkpoints
@@ -304,6 +322,7 @@ SELECT on public.operator_actions
 SELECT on public.partition_logs
 SELECT on public.replay_logs
 SELECT on public.replays
+SELECT on public.signing_keys
 UPDATE (bytes, frontier, last_ingested_at, leader_epoch, next_offset, size) on partition_logs
 UPDATE (cursor, events, root_hash, started, updated_at) on replay_logs
 UPDATE (error_code, error_detail, receipt, status, updated_at) on replays

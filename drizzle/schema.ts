@@ -154,16 +154,20 @@ export const logNodes = pgTable(
   ],
 )
 
-export const checkpoints = pgTable('checkpoints', {
-  id: uuid('id').primaryKey(),
-  /** Order of insertion: what "latest" means. */
-  sequence: int8('sequence').generatedAlwaysAsIdentity().unique('checkpoints_sequence_key'),
-  topic: text('topic').notNull(),
-  partition: integer('partition'),
-  offset: int8('offset'),
-  createdAt: time('created_at').notNull().default(sql`clock_timestamp()`),
-  createdBy: text('created_by').notNull(),
-})
+export const checkpoints = pgTable(
+  'checkpoints',
+  {
+    id: uuid('id').primaryKey(),
+    /** Order of insertion: what "latest" means. */
+    sequence: int8('sequence').generatedAlwaysAsIdentity().unique('checkpoints_sequence_key'),
+    topic: text('topic').notNull(),
+    partition: integer('partition'),
+    offset: int8('offset'),
+    createdAt: time('created_at').notNull().default(sql`clock_timestamp()`),
+    createdBy: text('created_by').notNull(),
+  },
+  (t) => [index('checkpoints_topic_sequence').on(t.topic, t.sequence)],
+)
 
 export const checkpointPositions = pgTable(
   'checkpoint_positions',
@@ -179,10 +183,37 @@ export const checkpointPositions = pgTable(
     offset: int8('offset').notNull(),
     size: int8('size').notNull(),
     rootHash: bytea('root_hash').notNull(),
+    /** The C2SP signed note, byte for byte; null when no key was there to sign. */
+    note: text('note'),
   },
   (t) => [
     primaryKey({ name: 'checkpoint_positions_pkey', columns: [t.checkpointId, t.logId] }),
+    index('checkpoint_positions_log_size').on(t.logId, t.size),
     check('checkpoint_positions_root_hash', sql`octet_length(${t.rootHash}) = 32`),
+  ],
+)
+
+/**
+ * Public keys that sign checkpoints, for ever, each with the period that it signed. A period that gets an end is a new row:
+ * of each key the newest one counts.
+ */
+export const signingKeys = pgTable(
+  'signing_keys',
+  {
+    sequence: int8('sequence').primaryKey().generatedAlwaysAsIdentity(),
+    name: text('name').notNull(),
+    /** 8 lower-case hex digits. */
+    keyId: text('key_id').notNull(),
+    publicKey: bytea('public_key').notNull(),
+    signsFrom: time('signs_from').notNull(),
+    /** Exclusive; null while no end is set. */
+    signsUntil: time('signs_until'),
+    recordedAt: time('recorded_at').notNull().default(sql`clock_timestamp()`),
+  },
+  (t) => [
+    check('signing_keys_public_key', sql`octet_length(${t.publicKey}) = 32`),
+    check('signing_keys_key_id', sql`${t.keyId} ~ '^[0-9a-f]{8}$'`),
+    check('signing_keys_period', sql`${t.signsUntil} > ${t.signsFrom}`),
   ],
 )
 

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { readSigning, type SigningConfig } from './config/signing.ts'
 import { type Variables, variableNames, variables } from './config/variables.ts'
 
 /** PEM texts, read from the files that the environment names. */
@@ -61,6 +62,7 @@ export interface Config {
     readonly sliceMs: number
     readonly transactionTimeoutMs: number
   }
+  readonly signing: SigningConfig
   readonly http: {
     readonly host: string
     readonly port: number
@@ -80,7 +82,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
  * Reads the whole configuration, or says everything that is wrong with it at once. An empty variable counts as not
- * set. `readFile` is for the certificate files.
+ * set. `readFile` is for the files of certificates and keys.
  */
 export function readConfig(
   env: Environment,
@@ -92,6 +94,7 @@ export function readConfig(
     kafkaTls: readTls(values, 'KAFKA', readFile, problems),
     kafkaSasl: readSasl(values, problems),
     temporalTls: readTls(values, 'TEMPORAL', readFile, problems),
+    signing: readSigning(values, readFile, problems),
   }
   if (values.TEMPORAL_API_KEY !== undefined && values.TEMPORAL_TLS === false)
     problems.push('TEMPORAL_API_KEY needs TEMPORAL_TLS=true: it would travel in the clear')
@@ -125,6 +128,7 @@ interface Assembled {
   readonly kafkaTls: TlsConfig | null
   readonly kafkaSasl: SaslConfig | null
   readonly temporalTls: TlsConfig | null
+  readonly signing: SigningConfig
 }
 
 function group(v: Variables, assembled: Assembled): Config {
@@ -168,6 +172,7 @@ function group(v: Variables, assembled: Assembled): Config {
       sliceMs: v.REPLAY_SLICE_MS,
       transactionTimeoutMs: v.REPLAY_TRANSACTION_TIMEOUT_MS,
     },
+    signing: assembled.signing,
     http: { host: v.HOST, port: v.PORT, metricsPort: v.METRICS_PORT, allowedHosts: v.API_ALLOWED_HOSTS },
     log: { level: v.LOG_LEVEL },
   }
@@ -220,7 +225,8 @@ function readSasl(v: Partial<Variables>, problems: string[]): SaslConfig | null 
 }
 
 function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null) {
+  // Bytes cannot be frozen.
+  if (typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)) {
     for (const part of Object.values(value)) deepFreeze(part)
     Object.freeze(value)
   }

@@ -2,6 +2,7 @@
  * What ingest, the activities and the edges need from the outside world. Implemented in src/store and src/kafka,
  * handed in by the composition root. Types only.
  */
+import type { KeyPeriod } from './domain/evidence/keyPeriods.ts'
 import type {
   Classification,
   DeadLetterCode,
@@ -146,6 +147,10 @@ export interface EventLogReader {
   sizeAt(logId: LogId, offset: Offset): Promise<LeafIndex>
   /** Root of the first `size` leaves, from stored nodes and at most 255 leaves per level. */
   rootAt(logId: LogId, size: LeafIndex): Promise<Hash>
+  /** RFC 9162 §2.1.3, from stored nodes and leaves; `index` < `size` ≤ the log's size. Throws LOG_DAMAGED. */
+  inclusionProof(logId: LogId, index: LeafIndex, size: LeafIndex): Promise<readonly Hash[]>
+  /** RFC 9162 §2.1.4; 0 < `oldSize` ≤ `size` ≤ the log's size. Throws LOG_DAMAGED. */
+  consistencyProof(logId: LogId, oldSize: LeafIndex, size: LeafIndex): Promise<readonly Hash[]>
 }
 
 // ───────────────────────────── checkpoints (src/store) ─────────────────────────────
@@ -157,6 +162,8 @@ export interface CheckpointPosition {
   readonly offset: Offset
   readonly size: LeafIndex
   readonly rootHash: Hash
+  /** The C2SP signed note, byte for byte; null when it was stored without a signature. */
+  readonly note: string | null
 }
 
 export interface Checkpoint {
@@ -170,11 +177,29 @@ export interface Checkpoint {
   readonly positions: readonly CheckpointPosition[]
 }
 
+/** `createdAt`: the instant of the signatures; the database's clock when it is left out. */
+export type NewCheckpoint = Omit<Checkpoint, 'createdAt'> & { readonly createdAt?: Date }
+
 export interface CheckpointStore {
   /** Stores once: the same id again returns what is stored. */
-  insertCheckpoint(checkpoint: Omit<Checkpoint, 'createdAt'>): Promise<Checkpoint>
+  insertCheckpoint(checkpoint: NewCheckpoint): Promise<Checkpoint>
   getCheckpoint(id: string): Promise<Checkpoint | null>
   latestCheckpoint(filter: { topic?: string; partition?: number }): Promise<Checkpoint | null>
+}
+
+export interface KeyState {
+  /** Of every key that ever signed, the oldest first. */
+  readonly periods: readonly KeyPeriod[]
+  /** The database's clock, ms since the epoch. */
+  readonly nowMs: number
+}
+
+export interface SigningKeyStore {
+  keyState(): Promise<KeyState>
+  /** Records what `decide` changed, one caller at a time. What it throws comes through, and nothing is recorded. */
+  changeKeys<T extends { readonly periods: readonly KeyPeriod[] }>(
+    decide: (state: KeyState) => T,
+  ): Promise<T>
 }
 
 // ───────────────────────────── replays (src/store) ─────────────────────────────

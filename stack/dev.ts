@@ -7,6 +7,7 @@ import { defaultStackDirectory, projectRoot } from './paths.ts'
 import { startReloadable } from './platform.ts'
 import { freePorts } from './ports.ts'
 import { startStack } from './servers.ts'
+import { signingKeyFile } from './signing-key.ts'
 import { createTopics } from './topics.ts'
 
 const say = (message: string): boolean => process.stderr.write(`${message}\n`)
@@ -40,7 +41,7 @@ async function runPlatform(env: StackEnvironment, port: number, asked: Promise<v
   const platform = startReloadable({
     file: 'src/main.ts',
     args: ['all'],
-    env: { ...process.env, ...env, PORT: String(port) },
+    env: { ...process.env, ...signingKey(), ...env, PORT: String(port) },
     graceMs: platformGraceMs,
     onEnd: (how) => say(`the platform ended (${how}); it starts again when a file changes`),
   })
@@ -51,6 +52,13 @@ async function runPlatform(env: StackEnvironment, port: number, asked: Promise<v
   await asked
   unwatch()
   await platform.stop()
+}
+
+/** A key of this checkout's own, unless the environment names one: checkpoints are always signed here. */
+function signingKey(): Readonly<Record<string, string>> {
+  const named = ['CHECKPOINT_SIGNING_KEY', 'CHECKPOINT_SIGNING_KEY_FILE', 'INSTANCE_NAME']
+  if (named.some((name) => (process.env[name] ?? '') !== '')) return {}
+  return { CHECKPOINT_SIGNING_KEY_FILE: signingKeyFile(defaultStackDirectory) }
 }
 
 /** Resolves with the first signal that asks to stop; the ones after it (npm sends its own) change nothing. */

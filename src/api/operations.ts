@@ -4,7 +4,7 @@ import type { LogView, OpenedIncarnationsView } from '../domain/logView.ts'
 import type { RecoveryRequest } from '../domain/recoveryRequest.ts'
 import type { ReplayRequest, ReplayStatus } from '../domain/replay.ts'
 import type { ReplayView } from '../domain/replayView.ts'
-import type { CheckpointStore, LogQuery, Page, QueryStore } from '../ports.ts'
+import type { CheckpointStore, LogQuery, Page, QueryStore, SigningKeyStore } from '../ports.ts'
 
 /** A checkpoint as people see it; offsets and sizes are decimal strings, hashes 64 hex digits. */
 export interface CheckpointView {
@@ -19,6 +19,8 @@ export interface CheckpointView {
     readonly offset: string
     readonly size: string
     readonly rootHash: string
+    /** `<name>+<key id>` of each key that signed; none for a checkpoint without a signature. */
+    readonly signedBy: readonly string[]
   }[]
 }
 
@@ -53,4 +55,5 @@ export type ApiQueries = Pick<
   QueryStore,
   'findEvents' | 'findEventsById' | 'findDeadLetters' | 'recordAction'
 > &
-  Pick<CheckpointStore, 'getCheckpoint' | 'latestCheckpoint'>
+  Pick<CheckpointStore, 'getCheckpoint' | 'latestCheckpoint'> &
+  Pick<SigningKeyStore, 'keyState'>

@@ -1,3 +1,4 @@
+import { signersOf } from '../domain/evidence/note.ts'
 import { hashToHex } from '../domain/hash.ts'
 import { MalformedHeadersError, readHeaders } from '../domain/headers.ts'
 import { type PresentedEvent, presentEvent } from '../domain/presentEvent.ts'
@@ -19,6 +20,7 @@ export function presentCheckpoint(checkpoint: Checkpoint): CheckpointView {
       offset: position.offset.toString(),
       size: position.size.toString(),
       rootHash: hashToHex(position.rootHash),
+      signedBy: signersOf(position.note),
     })),
   }
 }

@@ -78,8 +78,8 @@ export function formatCheckpoint(checkpoint: CheckpointView): string[] {
     `checkpoint ${checkpoint.id}`,
     `  of ${checkpoint.topic}${of}, made ${checkpoint.createdAt} by ${checkpoint.createdBy}`,
     ...checkpoint.positions.map(
-      ({ partition, offset, size, rootHash }) =>
-        `  partition ${partition}: below offset ${offset}, ${formatCount(size)} leaves, root ${rootHash}`,
+      ({ partition, offset, size, rootHash, signedBy }) =>
+        `  partition ${partition}: below offset ${offset}, ${formatCount(size)} leaves, root ${rootHash}, ${signedBy.length === 0 ? 'not signed' : `signed by ${signedBy.join(' and ')}`}`,
     ),
   ]
 }

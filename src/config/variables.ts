@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isInstanceName } from '../domain/evidence/origin.ts'
 
 /**
  * One schema per environment variable: what it may be, what it becomes, what it is when not given.
@@ -124,6 +125,18 @@ export const variables = z.object({
   REPLAY_SLICE_MS: integer(20_000, 1_000, 120_000),
   // At most what the broker's transaction.max.timeout.ms is by default.
   REPLAY_TRANSACTION_TIMEOUT_MS: integer(60_000, 5_000, 900_000),
+
+  INSTANCE_NAME: z
+    .string()
+    .refine(isInstanceName, {
+      error: 'must be a name of at most 200 characters without spaces, "+", and "/" at its ends',
+    })
+    .optional(),
+  CHECKPOINT_SIGNING_KEY: z.string().optional(),
+  CHECKPOINT_SIGNING_KEY_FILE: z.string().optional(),
+  CHECKPOINT_NEXT_SIGNING_KEY: z.string().optional(),
+  CHECKPOINT_NEXT_SIGNING_KEY_FILE: z.string().optional(),
+  CHECKPOINT_KEY_OVERLAP_HOURS: integer(168, 0, 87_600),
 
   HOST: text(255).default('127.0.0.1'),
   PORT: integer(8080, 0, 65_535),

@@ -20,6 +20,7 @@ export function createApiRole(
     replays: store.replays,
     log: store.reader,
     checkpoints: store.checkpoints,
+    signingKeys: store.signingKeys,
     topics: directory,
     settings: { createTargets: config.replay.createTargets, ingestedTopics: config.kafka.topics },
     now: Date.now,
@@ -36,7 +37,7 @@ export function createApiRole(
     metrics,
     log,
     operations: { ...replays, ...logs },
-    queries: { ...store.queries, ...store.checkpoints },
+    queries: { ...store.queries, ...store.checkpoints, ...store.signingKeys },
     allowedHosts: config.http.allowedHosts,
   })
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { currentSigners } from '../../activities/signers.ts'
 import { createTargetReader } from '../kafka/target-reader.ts'
 import { createTransactionLaneFactory } from '../kafka/transaction-lane.ts'
 import { startReplayWorker } from '../replay/worker.ts'
@@ -7,12 +8,15 @@ import type { RoleContext, RunningRole } from './context.ts'
 /** Takes replays and checkpoints from Temporal; waits for Temporal by itself. */
 export function startWorkerRole(context: RoleContext): RunningRole {
   const { config, store, directory, kafka, log, metrics } = context
+  void announceKeys(context)
   return startReplayWorker({
     temporal: config.temporal,
     activities: {
       log: store.reader,
       checkpoints: store.checkpoints,
       replays: store.replays,
+      signingKeys: store.signingKeys,
+      signing: config.signing,
       topics: directory,
       lanes: createTransactionLaneFactory(kafka),
       targets: createTargetReader(kafka),
@@ -24,4 +28,16 @@ export function startWorkerRole(context: RoleContext): RunningRole {
     },
     maxConcurrentActivities: config.database.poolSize,
   })
+}
+
+/** A new key is published, by GET /keys, before it has signed anything; whether one signs is said in the log. Never rejects. */
+async function announceKeys({ config: { signing }, store, log }: RoleContext): Promise<void> {
+  try {
+    const { keys } = await currentSigners(store.signingKeys, signing)
+    const signedBy = keys.map(({ verifierKey }) => `${verifierKey.name}+${verifierKey.keyId}`)
+    if (keys.length > 0) log.info('checkpoints are signed', { signedBy })
+    else log.warn('checkpoints are not signed: there is no CHECKPOINT_SIGNING_KEY')
+  } catch (error) {
+    log.error('checkpoints cannot be signed', { error })
+  }
 }

@@ -4,7 +4,7 @@ import { checkpointPositions, checkpoints } from '../../drizzle/schema.ts'
 import { hashFromBytes, hashToBytes } from '../domain/hash.ts'
 import { leafIndex, logId, offset } from '../domain/model.ts'
 import { ServiceError } from '../errors.ts'
-import type { Checkpoint, CheckpointStore } from '../ports.ts'
+import type { Checkpoint, CheckpointStore, NewCheckpoint } from '../ports.ts'
 import type { Database } from './database.ts'
 import { guarded } from './failure.ts'
 import { inTransaction, type Transaction } from './transaction.ts'
@@ -42,11 +42,11 @@ export function createCheckpointStore(database: Database): CheckpointStore {
 }
 
 /** The same id again changes nothing. */
-async function insert(tx: Transaction, checkpoint: Omit<Checkpoint, 'createdAt'>): Promise<void> {
-  const { id, topic, partition, offset: at, createdBy, positions } = checkpoint
+async function insert(tx: Transaction, checkpoint: NewCheckpoint): Promise<void> {
+  const { id, topic, partition, offset: at, createdAt, createdBy, positions } = checkpoint
   const inserted = await tx
     .insert(checkpoints)
-    .values({ id, topic, partition, offset: at, createdBy })
+    .values({ id, topic, partition, offset: at, createdBy, ...(createdAt !== undefined && { createdAt }) })
     .onConflictDoNothing({ target: checkpoints.id })
     .returning({ id: checkpoints.id })
   if (inserted.length === 0 || positions.length === 0) return
@@ -58,6 +58,7 @@ async function insert(tx: Transaction, checkpoint: Omit<Checkpoint, 'createdAt'>
       offset: position.offset,
       size: position.size,
       rootHash: hashToBytes(position.rootHash),
+      note: position.note,
     })),
   )
 }
@@ -89,6 +90,7 @@ async function find(db: ReturnType<typeof drizzle>, condition: SQL | undefined):
       offset: offset(position.offset),
       size: leafIndex(position.size),
       rootHash: hashFromBytes(position.rootHash),
+      note: position.note,
     })),
   }
 }

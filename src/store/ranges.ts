@@ -154,7 +154,7 @@ interface HashRow {
 
 const hashOf = ({ hash }: HashRow): Hash => direct(hash).latin1Slice(0, hash.length) as Hash
 
-async function nodeHashes(
+export async function nodeHashes(
   pool: Pool,
   id: LogId,
   range: { readonly level: number; readonly from: bigint; readonly to: bigint },
@@ -166,8 +166,12 @@ async function nodeHashes(
   return rows.map(hashOf)
 }
 
-/** Leaves [from, to) of one block, `from` at its start. */
-async function leafHashes(pool: Pool, id: LogId, range: { from: bigint; to: bigint }): Promise<Hash[]> {
+/** Leaves [from, to), all of one block. */
+export async function leafHashes(
+  pool: Pool,
+  id: LogId,
+  range: { readonly from: bigint; readonly to: bigint },
+): Promise<Hash[]> {
   if (range.from === range.to) return []
   const start = await blockStart(pool, id, range.from / BigInt(BLOCK_LEAVES))
   const { before, after } = await surroundings(pool, id, start, 1)

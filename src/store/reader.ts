@@ -3,6 +3,7 @@ import type { EventLogReader } from '../ports.ts'
 import type { Database } from './database.ts'
 import { guarded } from './failure.ts'
 import { type LogRow, logColumns, logState } from './logRows.ts'
+import { consistencyOf, inclusionOf } from './proofs.ts'
 import { countRange, rootAt, sizeAt } from './ranges.ts'
 import { readPage } from './readPage.ts'
 
@@ -30,5 +31,9 @@ export function createEventLogReader(database: Database): EventLogReader {
       guarded('counting events', () => countRange(pool, id, from, to, filters)),
     sizeAt: (id, at) => guarded('counting leaves', () => sizeAt(pool, id, at)),
     rootAt: (id, size) => guarded('computing a root', () => rootAt(pool, id, size)),
+    inclusionProof: (id, index, size) =>
+      guarded('proving inclusion', () => inclusionOf(pool, id, index, size)),
+    consistencyProof: (id, oldSize, size) =>
+      guarded('proving consistency', () => consistencyOf(pool, id, oldSize, size)),
   }
 }

@@ -40,11 +40,13 @@ export function usePlatform(name: string) {
     platform.database = await createTestDatabase(`replay_${name}`)
     platform.connections = createDatabase({ url: platform.database.appUrl })
     platform.store = createStore(platform.connections)
-    const { reader, checkpoints, replays } = platform.store
+    const { reader, checkpoints, replays, signingKeys } = platform.store
     platform.deps = {
       log: reader,
       checkpoints,
       replays,
+      signingKeys,
+      signing: { keys: [], overlapMs: 0 },
       topics: broker.directory,
       lanes: createTransactionLaneFactory(broker.connection),
       targets: createTargetReader(broker.connection),

@@ -88,7 +88,7 @@ it('takes a checkpoint at the head or at any offset, with the root of what lies 
     ],
   })
   expect((await checkpointOf(topic, 0, '777')).positions).toEqual([
-    { partition: 0, offset: '777', size: '777', rootHash: rootOfSpecs(specs.slice(0, 777)) },
+    { partition: 0, offset: '777', size: '777', rootHash: rootOfSpecs(specs.slice(0, 777)), signedBy: [] },
   ])
   expect((await checkpointOf(topic, 1, '100')).positions).toMatchObject([{ offset: '100', size: '0' }])
   expect(await refusal(checkpointOf(topic, 0, '1001'))).toEqual({

@@ -74,6 +74,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
     findDeadLetters: unexpected,
     getCheckpoint: async () => null,
     latestCheckpoint: async () => null,
+    keyState: async () => ({ periods: [], nowMs: 0 }),
     recordAction: async (action) => {
       calls.push(`record ${action.outcome}`)
       recorded.push(action)

@@ -203,6 +203,7 @@ describe('checkpoints', () => {
         offset: offset(5n),
         size: leafIndex(5n),
         rootHash: sha256('root'),
+        note: null,
       },
     ],
   })
@@ -224,6 +225,7 @@ describe('checkpoints', () => {
           offset: '5',
           size: '5',
           rootHash: Buffer.from(sha256('root'), 'latin1').toString('hex'),
+          signedBy: [],
         },
       ],
     }

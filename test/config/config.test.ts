@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { cliVariableNames } from '../../src/cli/environment.ts'
 import { variableNames } from '../../src/config/variables.ts'
 import { type Config, type Environment, readConfig } from '../../src/config.ts'
+import { formatSigningKey } from '../../src/domain/evidence/noteKeys.ts'
 
 const minimal = { DATABASE_URL: 'postgres://app:hunter2@db.example:5432/log' }
 
@@ -126,6 +127,57 @@ describe('readConfig', () => {
     expect(!half.ok && half.problems).toEqual([
       'KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE must be given together',
     ])
+  })
+})
+
+describe('signing keys', () => {
+  const [key, next, other] = [
+    formatSigningKey('example.com/ingest', Buffer.alloc(32, 1)),
+    formatSigningKey('example.com/ingest', Buffer.alloc(32, 2)),
+    formatSigningKey('example.org', Buffer.alloc(32, 3)),
+  ]
+  const keysOf = (env: Environment) => configOf(env).signing.keys.map(({ verifierKey }) => verifierKey.keyId)
+
+  test('are none by default, and the installation has a name all the same', () => {
+    expect(configOf({}).signing).toEqual({
+      instanceName: 'streaming-ingest',
+      keys: [],
+      overlapMs: 604_800_000,
+    })
+    expect(configOf({ INSTANCE_NAME: 'example.com/a' }).signing.instanceName).toBe('example.com/a')
+  })
+
+  test('come from variables or from files, and bring the name', () => {
+    const { signing } = configOf({ CHECKPOINT_SIGNING_KEY: key, CHECKPOINT_NEXT_SIGNING_KEY: next })
+    expect(signing.instanceName).toBe('example.com/ingest')
+    expect(signing.keys).toHaveLength(2)
+    const readFile = (path: string): string => `${path === '/key' ? key : next}\n`
+    const env = { CHECKPOINT_SIGNING_KEY_FILE: '/key', CHECKPOINT_NEXT_SIGNING_KEY_FILE: '/next' }
+    const read = readConfig({ ...minimal, ...env }, readFile)
+    expect(read.ok && read.config.signing.keys.map(({ verifierKey }) => verifierKey.keyId)).toEqual(
+      keysOf({ CHECKPOINT_SIGNING_KEY: key, CHECKPOINT_NEXT_SIGNING_KEY: next }),
+    )
+    expect(JSON.stringify(read.ok && read.config.signing)).not.toContain(key.split('+').at(-1))
+  })
+
+  test.each<[Environment, RegExp]>([
+    [{ CHECKPOINT_SIGNING_KEY: 'secret-key' }, /^CHECKPOINT_SIGNING_KEY holds no private key/],
+    [{ CHECKPOINT_SIGNING_KEY: `${key}x` }, /^CHECKPOINT_SIGNING_KEY holds no private key/],
+    [
+      { CHECKPOINT_SIGNING_KEY_FILE: '/no/such/file' },
+      /^CHECKPOINT_SIGNING_KEY_FILE .* cannot be read \(ENOENT\)/,
+    ],
+    [{ CHECKPOINT_SIGNING_KEY: key, CHECKPOINT_SIGNING_KEY_FILE: '/f' }, /must not both be given/],
+    [{ CHECKPOINT_NEXT_SIGNING_KEY: next }, /needs CHECKPOINT_SIGNING_KEY/],
+    [{ CHECKPOINT_SIGNING_KEY: key, CHECKPOINT_NEXT_SIGNING_KEY: key }, /is the same key/],
+    [{ CHECKPOINT_SIGNING_KEY: key, CHECKPOINT_NEXT_SIGNING_KEY: other }, /has another name/],
+    [{ CHECKPOINT_SIGNING_KEY: key, INSTANCE_NAME: 'example.org' }, /^INSTANCE_NAME is not the name/],
+    [{ INSTANCE_NAME: '/a b' }, /^INSTANCE_NAME must be a name/],
+    [{ CHECKPOINT_KEY_OVERLAP_HOURS: '-1' }, /^CHECKPOINT_KEY_OVERLAP_HOURS must/],
+  ])('%# are refused with one problem that holds no part of a key', (env, problem) => {
+    const problems = problemsOf(env)
+    expect(problems).toEqual([expect.stringMatching(problem)])
+    expect(problems.join()).not.toMatch(/secret-key|PRIVATE|AQEB|AgIC/)
   })
 })
 

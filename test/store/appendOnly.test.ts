@@ -12,6 +12,7 @@ const appendOnly = [
   'log_nodes',
   'checkpoints',
   'checkpoint_positions',
+  'signing_keys',
   'operator_actions',
 ]
 

@@ -16,6 +16,7 @@ async function aCheckpoint(topic: string, partitions: readonly number[]) {
       offset: offset(2n ** 60n + 5n),
       size: leafIndex(7n),
       rootHash: sha256(`${partition}`),
+      note: partition === 0 ? null : `a note of ${partition}\n`,
     })
   }
   return { id: randomUUID() as string, topic, partition: null, offset: null, createdBy: 'me', positions }

@@ -97,7 +97,7 @@ const storeCheckpoint: Activities['storeCheckpoint'] = async ({ checkpointId, re
   topic: 'events',
   createdAt: new Date().toISOString(),
   createdBy: requestedBy,
-  positions: [{ partition: 0, offset: '5', size: '5', rootHash: '0'.repeat(64) }],
+  positions: [{ partition: 0, offset: '5', size: '5', rootHash: '0'.repeat(64), signedBy: [] }],
 })
 const workflowId = harness.play({ ...endless.activities, storeCheckpoint }).replace('replay/', 'checkpoint/')
 await client.workflow.execute('createCheckpoint', { taskQueue, workflowId, args: [{ topic: 'events' }] })

@@ -1,12 +1,15 @@
 import type { Express } from 'express'
 import { z } from 'zod'
 import { type CheckpointRequest, parseCheckpointRequest } from '../../domain/checkpointRequest.ts'
+import { formatKeyList } from '../../domain/evidence/keyPeriods.ts'
 import { topicName, uuidText } from '../../domain/requestFields.ts'
 import { ServiceError } from '../../errors.ts'
+import type { Checkpoint } from '../../ports.ts'
 import { type Action, handleAction } from '../actions.ts'
 import { within } from '../deadline.ts'
 import type { CheckpointView } from '../operations.ts'
 import { presentCheckpoint } from '../present.ts'
+import { badRequest } from '../problem.ts'
 import { partitionField, readPathPart, readQuery, refuseQuery } from '../queryFields.ts'
 import { otherMethods, routed } from '../respond.ts'
 import { type ApiDependencies, methodNotAllowed, readTimeoutMs } from '../routing.ts'
@@ -15,6 +18,10 @@ const latestQuery = z.strictObject({
   topic: topicName.optional(),
   partition: partitionField.optional(),
 }) as z.ZodType<{ topic?: string; partition?: number }>
+
+const noteQuery = z.strictObject({ partition: partitionField.optional() }) as z.ZodType<{
+  partition?: number
+}>
 
 export function addCheckpointRoutes(app: Express, { operations, queries }: ApiDependencies): void {
   app
@@ -36,6 +43,28 @@ export function addCheckpointRoutes(app: Express, { operations, queries }: ApiDe
     .all(otherMethods(['GET'], methodNotAllowed))
 
   app
+    .route('/checkpoint/:id/note')
+    .all(routed('/checkpoint/:id/note'))
+    .get(async (req, res) => {
+      const { partition } = readQuery(noteQuery, req)
+      const id = readPathPart(uuidText, req, 'id')
+      const checkpoint = await within(readTimeoutMs, () => queries.getCheckpoint(id))
+      if (checkpoint === null) throw new ServiceError('CHECKPOINT_NOT_FOUND', `There is no checkpoint ${id}`)
+      res.type('text/plain').send(noteOf(checkpoint, partition))
+    })
+    .all(otherMethods(['GET'], methodNotAllowed))
+
+  app
+    .route('/keys')
+    .all(routed('/keys'))
+    .get(async (req, res) => {
+      refuseQuery(req)
+      const { periods } = await within(readTimeoutMs, () => queries.keyState())
+      res.type('text/plain').send(formatKeyList(periods))
+    })
+    .all(otherMethods(['GET'], methodNotAllowed))
+
+  app
     .route('/checkpoints/latest')
     .all(routed('/checkpoints/latest'))
     .get(async (req, res) => {
@@ -45,6 +74,21 @@ export function addCheckpointRoutes(app: Express, { operations, queries }: ApiDe
       res.json(presentCheckpoint(checkpoint))
     })
     .all(otherMethods(['GET'], methodNotAllowed))
+}
+
+/** The one note of a checkpoint, or that of the partition. Throws BAD_REQUEST, UNKNOWN_PARTITION, CHECKPOINT_UNSIGNED. */
+function noteOf({ id, positions }: Checkpoint, partition: number | undefined): string {
+  const [first] = positions
+  if (partition === undefined && positions.length > 1)
+    throw badRequest([
+      { path: 'partition', message: `is needed: the checkpoint has ${positions.length} notes` },
+    ])
+  const position = partition === undefined ? first : positions.find((each) => each.partition === partition)
+  if (position === undefined)
+    throw new ServiceError('UNKNOWN_PARTITION', `The checkpoint ${id} has no partition ${partition ?? 0}`)
+  if (position.note === null)
+    throw new ServiceError('CHECKPOINT_UNSIGNED', `The checkpoint ${id} was made without a signing key`)
+  return position.note
 }
 
 function createAction(operations: ApiDependencies['operations']): Action<CheckpointRequest, CheckpointView> {

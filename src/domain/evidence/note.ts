@@ -130,6 +130,12 @@ export function openNote(note: string, keys: readonly VerifierKey[]): Finding<Op
   return holds({ text, signedBy, unknown })
 }
 
+/** `<name>+<key id>` of each signature line, good or not; none for no note. */
+export function signersOf(note: string | null): readonly string[] {
+  const parsed = note === null ? null : parseNote(note)
+  return parsed?.ok === true ? parsed.value.signatures.map(({ name, keyId }) => `${name}+${keyId}`) : []
+}
+
 const MAX_SHOWN_KEYS = 5
 
 function showKeys(lines: readonly NoteSignature[]): string {

@@ -1,0 +1,30 @@
+/** Whether the signed note of a stored checkpoint says what is stored beside it. */
+import type { Hash } from '../model.ts'
+import { type OpenedCheckpoint, openCheckpoint } from './checkpointNote.ts'
+import { type Finding, unverified } from './finding.ts'
+import { type KeyPeriod, keysSigningAt } from './keyPeriods.ts'
+import { formatOrigin, type LogOrigin } from './origin.ts'
+
+export interface StoredNote {
+  readonly note: string
+  /** The log that it is stored for. */
+  readonly log: Omit<LogOrigin, 'instance'>
+  readonly size: bigint
+  readonly root: Hash
+  /** When it was signed, ms since the epoch. */
+  readonly signedAtMs: number
+}
+
+/** Opens the note with the keys that signed at that time, and compares it with what is stored beside it. */
+export function openStoredNote(stored: StoredNote, periods: readonly KeyPeriod[]): Finding<OpenedCheckpoint> {
+  const keys = keysSigningAt(periods, stored.signedAtMs).map((period) => period.key)
+  const [first] = keys
+  if (first === undefined) return unverified('no key is known that signed when it was made')
+  const origin = formatOrigin({ instance: first.name, ...stored.log })
+  const opened = openCheckpoint(stored.note, { keys, origin })
+  if (!opened.ok) return opened
+  const { size, root } = opened.value
+  return size === stored.size && root === stored.root
+    ? opened
+    : unverified('its signed note says another size or root than its row')
+}

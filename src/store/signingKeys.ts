@@ -1,0 +1,80 @@
+import type { NodePgDatabase } from 'drizzle-orm/node-postgres'
+import { drizzle, sql } from '../../drizzle/orm.ts'
+import { signingKeys } from '../../drizzle/schema.ts'
+import type { KeyPeriod } from '../domain/evidence/keyPeriods.ts'
+import { verifierKey } from '../domain/evidence/noteKeys.ts'
+import type { KeyState, SigningKeyStore } from '../ports.ts'
+import type { Database } from './database.ts'
+import { guarded } from './failure.ts'
+import { inTransaction, onlyRow, type Transaction } from './transaction.ts'
+
+const TRANSACTION_TIMEOUT_MS = 30_000
+/** Beside the lock of create_events_partition. */
+const LOCK = sql.raw('1937010286, 2')
+
+interface KeyRow extends Record<string, unknown> {
+  readonly name: string
+  readonly public_key: Buffer
+  readonly from_ms: string
+  readonly until_ms: string | null
+}
+
+/** Of each key its newest row counts; the others show what was believed before. */
+const currentKeys = sql`
+  select name, public_key, (extract(epoch from signs_from) * 1000)::bigint as from_ms,
+         (extract(epoch from signs_until) * 1000)::bigint as until_ms
+    from (select distinct on (name, key_id) * from public.signing_keys order by name, key_id, sequence desc) k
+   order by signs_from`
+
+export function createSigningKeyStore(database: Database): SigningKeyStore {
+  const db = drizzle(database.readers)
+  return {
+    keyState: () => guarded('reading the signing keys', () => readState(db)),
+    changeKeys: (decide) =>
+      guarded('recording signing keys', () =>
+        inTransaction(database.readers, TRANSACTION_TIMEOUT_MS, async (tx) => {
+          await tx.execute(sql`select pg_advisory_xact_lock(${LOCK})`)
+          const state = await readState(tx)
+          const decided = decide(state)
+          await insertChanges(tx, state.periods, decided.periods)
+          return decided
+        }),
+      ),
+  }
+}
+
+async function readState(db: NodePgDatabase | Transaction): Promise<KeyState> {
+  const { rows } = await db.execute<KeyRow>(currentKeys)
+  const clock = await db.execute<{ now_ms: string }>(
+    sql`select (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms`,
+  )
+  return {
+    periods: rows.map(({ name, public_key, from_ms, until_ms }) => ({
+      key: verifierKey(name, public_key),
+      fromMs: Number(from_ms),
+      untilMs: until_ms === null ? null : Number(until_ms),
+    })),
+    nowMs: Number(onlyRow(clock.rows, 'the clock').now_ms),
+  }
+}
+
+async function insertChanges(
+  tx: Transaction,
+  before: readonly KeyPeriod[],
+  after: readonly KeyPeriod[],
+): Promise<void> {
+  const changed = after.filter((period) => !before.some((known) => isSame(known, period)))
+  if (changed.length === 0) return
+  await tx.insert(signingKeys).values(
+    changed.map(({ key, fromMs, untilMs }) => ({
+      name: key.name,
+      keyId: key.keyId,
+      publicKey: key.publicKey,
+      signsFrom: new Date(fromMs),
+      signsUntil: untilMs === null ? null : new Date(untilMs),
+    })),
+  )
+}
+
+const isSame = (one: KeyPeriod, other: KeyPeriod): boolean =>
+  one.key.text === other.key.text && one.fromMs === other.fromMs && one.untilMs === other.untilMs

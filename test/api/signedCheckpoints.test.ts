@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto'
+import { expect, it } from 'vitest'
+import { storeCheckpoint } from '../../activities/storeCheckpoint.ts'
+import type { SigningKey } from '../../src/domain/evidence/noteKeys.ts'
+import { usePlatform } from '../activities/fixture.ts'
+import { testKey } from '../domain/evidence/keys.ts'
+import { startEdge } from './edge.ts'
+
+const { broker, platform, fill } = usePlatform('notes')
+const [first, second] = [1, 2].map((number) => testKey('example.com/ingest', number)) as [
+  SigningKey,
+  SigningKey,
+]
+
+const checkpointWith = async (
+  topic: string,
+  keys: readonly SigningKey[],
+  partition?: number,
+): Promise<string> => {
+  const request = { topic, ...(partition !== undefined && { partition }) }
+  const deps = { ...platform.deps, signing: { keys, overlapMs: 3_600_000 } }
+  return (await storeCheckpoint(deps, { checkpointId: randomUUID(), request, requestedBy: 'test' })).id
+}
+
+it('hands out the notes as they are, and the keys to check them with', async () => {
+  const topic = await broker.makeTopic(2)
+  for (const partition of [0, 1]) await fill({ topic, partition, count: 10 })
+  const { queries, checkpoints, signingKeys } = platform.store
+  const edge = await startEdge({ queries: { ...queries, ...checkpoints, ...signingKeys } })
+  const get = async (path: string) => {
+    const answer = await fetch(`${edge.url}${path}`)
+    return { status: answer.status, type: answer.headers.get('content-type'), text: await answer.text() }
+  }
+  const codeOf = async (path: string) => {
+    const { status, text } = await get(path)
+    return `${status} ${JSON.parse(text).code}`
+  }
+  try {
+    expect(await get('/keys')).toMatchObject({ status: 200, text: '' })
+    const unsigned = await checkpointWith(topic, [])
+    const both = await checkpointWith(topic, [first, second])
+    const one = await checkpointWith(topic, [first, second], 1)
+    const plain = { status: 200, type: 'text/plain; charset=utf-8' }
+    expect(await get('/keys')).toEqual({
+      ...plain,
+      text: `${first.verifierKey.text}\n${second.verifierKey.text}\n`,
+    })
+    const stored = await checkpoints.getCheckpoint(both)
+    for (const partition of [0, 1])
+      expect(await get(`/checkpoint/${both}/note?partition=${partition}`)).toEqual({
+        ...plain,
+        text: stored?.positions[partition]?.note,
+      })
+    expect((await get(`/checkpoint/${one}/note`)).text).toBe(
+      (await get(`/checkpoint/${one}/note?partition=1`)).text,
+    )
+    expect(JSON.parse((await get(`/checkpoint/${both}`)).text).positions[1].signedBy).toEqual(
+      [first, second].map(({ verifierKey: { name, keyId } }) => `${name}+${keyId}`),
+    )
+    const refused: [string, string][] = [
+      [`/checkpoint/${both}/note`, '400 BAD_REQUEST'],
+      [`/checkpoint/${both}/note?partition=2`, '404 UNKNOWN_PARTITION'],
+      [`/checkpoint/${both}/note?partition=-1`, '400 BAD_REQUEST'],
+      [`/checkpoint/${unsigned}/note?partition=0`, '409 CHECKPOINT_UNSIGNED'],
+      [`/checkpoint/${randomUUID()}/note`, '404 CHECKPOINT_NOT_FOUND'],
+      ['/checkpoint/1/note', '400 BAD_REQUEST'],
+      ['/keys?x=1', '400 BAD_REQUEST'],
+    ]
+    for (const [path, code] of refused) expect([path, await codeOf(path)]).toEqual([path, code])
+  } finally {
+    await edge.close()
+  }
+})
