@@ -12,7 +12,12 @@ export interface BatchOwner {
   readonly producerEpoch: number
   /** Of the batch's first record among the owner's records in the partition. */
   readonly sequence: number
+  /** Whether the batch is part of a transaction; it is none when left out. */
+  readonly isTransactional?: boolean
 }
+
+/** Bit of the attributes. */
+const transactionalFlag = 0x10
 
 /** Nothing is sent twice, a failure ends the run. */
 const nobody: BatchOwner = { producerId: -1n, producerEpoch: -1, sequence: -1 }
@@ -108,7 +113,10 @@ function writeHead(batch: Buffer, info: BatchInfo): void {
   batch.writeInt32BE(batch.length - 12, 8)
   batch.writeInt32BE(-1, 12)
   batch[16] = 2
-  batch.writeInt16BE(codecBits[info.codec], 21)
+  batch.writeInt16BE(
+    codecBits[info.codec] | (info.owner.isTransactional === true ? transactionalFlag : 0),
+    21,
+  )
   batch.writeInt32BE(info.count - 1, 23)
   batch.writeBigInt64BE(BigInt(info.first), 27)
   batch.writeBigInt64BE(BigInt(info.last), 35)

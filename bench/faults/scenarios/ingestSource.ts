@@ -1,5 +1,13 @@
 import type { Scenario } from '../contract.ts'
+import { ingestAborted } from './ingestAborted.ts'
+import { ingestCompaction } from './ingestCompaction.ts'
 import { ingestRetention } from './ingestRetention.ts'
+import { ingestTopicRecreated } from './ingestTopicRecreated.ts'
 
 /** What happens to the source, under ingest. */
-export const ingestSourceScenarios: readonly Scenario[] = [ingestRetention]
+export const ingestSourceScenarios: readonly Scenario[] = [
+  ingestRetention,
+  ingestTopicRecreated,
+  ingestCompaction,
+  ingestAborted,
+]
