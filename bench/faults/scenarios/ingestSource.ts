@@ -1,6 +1,7 @@
 import type { Scenario } from '../contract.ts'
 import { ingestAborted } from './ingestAborted.ts'
 import { ingestCompaction } from './ingestCompaction.ts'
+import { ingestMissingTopic } from './ingestMissingTopic.ts'
 import { ingestRetention } from './ingestRetention.ts'
 import { ingestTopicRecreated } from './ingestTopicRecreated.ts'
 
@@ -10,4 +11,5 @@ export const ingestSourceScenarios: readonly Scenario[] = [
   ingestTopicRecreated,
   ingestCompaction,
   ingestAborted,
+  ingestMissingTopic,
 ]
