@@ -20,6 +20,13 @@ const codes = {
   CHECKPOINT_NOT_FOUND: { status: 404, retry: false, title: 'There is no such checkpoint' },
   CHECKPOINT_FOREIGN: { status: 409, retry: false, title: 'The checkpoint belongs to another log' },
   CHECKPOINT_MISMATCH: { status: 409, retry: false, title: 'The log no longer matches the checkpoint' },
+  CHECKPOINT_EMPTY: { status: 409, retry: false, title: 'The checkpoint covers nothing' },
+  CHECKPOINTS_REVERSED: {
+    status: 409,
+    retry: false,
+    title: 'The first checkpoint covers more than the second',
+  },
+  NOT_COVERED: { status: 409, retry: false, title: 'No signed checkpoint covers the event' },
   CHECKPOINT_UNSIGNED: { status: 409, retry: false, title: 'The checkpoint carries no signature' },
   SIGNING_KEY_MISSING: { status: 503, retry: false, title: 'The key that signs checkpoints is missing' },
   SIGNING_KEY_REFUSED: { status: 409, retry: false, title: 'The key cannot sign for this installation' },

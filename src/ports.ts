@@ -180,11 +180,20 @@ export interface Checkpoint {
 /** `createdAt`: the instant of the signatures; the database's clock when it is left out. */
 export type NewCheckpoint = Omit<Checkpoint, 'createdAt'> & { readonly createdAt?: Date }
 
+/** What a signed checkpoint says of one log. */
+export interface SignedPosition extends CheckpointPosition {
+  readonly note: string
+  readonly checkpointId: string
+  readonly createdAt: Date
+}
+
 export interface CheckpointStore {
   /** Stores once: the same id again returns what is stored. */
   insertCheckpoint(checkpoint: NewCheckpoint): Promise<Checkpoint>
   getCheckpoint(id: string): Promise<Checkpoint | null>
   latestCheckpoint(filter: { topic?: string; partition?: number }): Promise<Checkpoint | null>
+  /** Of the newest signed checkpoint that covers the leaf. */
+  newestCovering(logId: LogId, index: LeafIndex): Promise<SignedPosition | null>
 }
 
 export interface KeyState {
@@ -197,9 +206,7 @@ export interface KeyState {
 export interface SigningKeyStore {
   keyState(): Promise<KeyState>
   /** Records what `decide` changed, one caller at a time. What it throws comes through, and nothing is recorded. */
-  changeKeys<T extends { readonly periods: readonly KeyPeriod[] }>(
-    decide: (state: KeyState) => T,
-  ): Promise<T>
+  changeKeys<T extends { readonly periods: readonly KeyPeriod[] }>(decide: (state: KeyState) => T): Promise<T>
 }
 
 // ───────────────────────────── replays (src/store) ─────────────────────────────
@@ -266,7 +273,9 @@ export interface ReplayStore {
 
 /** An event as the API shows it; bytes are the stored value. */
 export interface StoredEvent {
+  readonly logId: LogId
   readonly topic: string
+  readonly topicId: string
   readonly partition: number
   readonly incarnation: number
   readonly offset: Offset

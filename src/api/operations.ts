@@ -4,7 +4,7 @@ import type { LogView, OpenedIncarnationsView } from '../domain/logView.ts'
 import type { RecoveryRequest } from '../domain/recoveryRequest.ts'
 import type { ReplayRequest, ReplayStatus } from '../domain/replay.ts'
 import type { ReplayView } from '../domain/replayView.ts'
-import type { CheckpointStore, LogQuery, Page, QueryStore, SigningKeyStore } from '../ports.ts'
+import type { CheckpointStore, LogQuery, Page, QueryStore, SigningKeyStore, StoredEvent } from '../ports.ts'
 
 /** A checkpoint as people see it; offsets and sizes are decimal strings, hashes 64 hex digits. */
 export interface CheckpointView {
@@ -48,6 +48,16 @@ export interface Operations {
   /** The two throw UNKNOWN_TOPIC, UNKNOWN_PARTITION, SOURCE_MISSING, LOG_NOT_CLOSED. */
   checkIncarnation(request: IncarnationRequest): Promise<void>
   openIncarnation(request: IncarnationRequest): Promise<OpenedIncarnationsView>
+  /** The exported record, one line of JSON (docs/evidence.md). Throws LOG_DAMAGED. */
+  eventRecord(event: StoredEvent): Promise<string>
+  /** Throws NOT_COVERED, CHECKPOINT_NOT_FOUND, CHECKPOINT_FOREIGN, CHECKPOINT_UNSIGNED, CHECKPOINT_MISMATCH, LOG_DAMAGED. */
+  eventProof(event: StoredEvent, checkpointId?: string): Promise<string>
+  /** Throws those, BAD_REQUEST, CHECKPOINT_EMPTY, CHECKPOINTS_REVERSED. */
+  consistencyProof(query: {
+    readonly from: string
+    readonly to: string
+    readonly partition?: number
+  }): Promise<string>
 }
 
 /** What the API reads and writes without a workflow. */

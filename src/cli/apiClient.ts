@@ -12,6 +12,8 @@ const maxAnswerBytes = 64 * 1024 * 1024
 export interface ApiClient {
   /** The JSON of the answer. Throws CliFailure; code `UNREACHABLE` when there was no answer from the API. */
   get(path: string): Promise<unknown>
+  /** An answer that is a file: its text, as it is. Throws like `get`. */
+  text(path: string): Promise<string>
   post(path: string, body: unknown, headers?: Readonly<Record<string, string>>): Promise<unknown>
 }
 
@@ -24,12 +26,32 @@ export interface ApiClientOptions {
 
 export function createApiClient(options: ApiClientOptions): ApiClient {
   return {
-    get: (path) => request(options, { method: 'GET' }, path, readTimeoutMs),
-    post: (path, body, own) => {
+    get: async (path) => jsonOf(options, await request(options, { method: 'GET' }, path, readTimeoutMs)),
+    text: async (path) => textOf(options, await request(options, { method: 'GET' }, path, readTimeoutMs)),
+    post: async (path, body, own) => {
       const headers = { ...own, 'Content-Type': 'application/json' }
-      return request(options, { method: 'POST', body: JSON.stringify(body), headers }, path, actionTimeoutMs)
+      const init = { method: 'POST', body: JSON.stringify(body), headers }
+      return jsonOf(options, await request(options, init, path, actionTimeoutMs))
     },
   }
+}
+
+interface Answer {
+  readonly status: number
+  readonly type: string
+  readonly text: string
+}
+
+function jsonOf({ apiUrl }: ApiClientOptions, { status, text }: Answer): unknown {
+  const answer = parseJson(text)
+  if (status >= 200 && status < 300 && answer !== null) return answer
+  throw refused(apiUrl, status, answer)
+}
+
+/** A page of some other service is none of our files. */
+function textOf({ apiUrl }: ApiClientOptions, { status, type, text }: Answer): string {
+  if (status === 200 && /^(text\/plain|application\/json);/.test(type)) return text
+  throw refused(apiUrl, status, parseJson(text))
 }
 
 interface Init {
@@ -43,31 +65,26 @@ async function request(
   init: Init,
   path: string,
   timeoutMs: number,
-): Promise<unknown> {
+): Promise<Answer> {
   const { apiUrl, requestedBy, signal } = options
-  let status: number
-  let text: string
   try {
     const response = await fetch(`${apiUrl}${path}`, {
       ...init,
       headers: {
         ...init.headers,
-        Accept: 'application/json, application/problem+json',
+        Accept: 'application/json, application/problem+json, text/plain',
         // Header values are bytes: UTF-8, written as latin1.
         'X-Requested-By': Buffer.from(requestedBy, 'utf8').toString('latin1'),
       },
       redirect: 'error',
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     })
-    status = response.status
-    text = await readText(response)
+    const type = response.headers.get('content-type') ?? ''
+    return { status: response.status, type, text: await readText(response) }
   } catch (error) {
     if (signal.aborted) throw interrupted(init.method)
     throw unreachable(apiUrl, error, init.method, timeoutMs)
   }
-  const answer = parseJson(text)
-  if (status >= 200 && status < 300 && answer !== null) return answer
-  throw refused(apiUrl, status, answer)
 }
 
 async function readText(response: Response): Promise<string> {

@@ -1,5 +1,12 @@
-/** Entry of `pnpm evidence`: what can be checked and made with no service and no network, and without the environment. */
+/**
+ * Entry of `pnpm evidence`. What can be checked and made with no service and no network does not look at the environment
+ * either; the commands that fetch evidence read API_URL.
+ */
+import { existsSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { CommanderError } from 'commander'
+import { type ApiClient, createApiClient } from './apiClient.ts'
+import { readCliEnvironment } from './environment.ts'
 import { createEvidenceProgram } from './evidence/program.ts'
 import { CliFailure } from './failure.ts'
 import { createTerminal } from './terminal.ts'
@@ -7,7 +14,7 @@ import { createTerminal } from './terminal.ts'
 async function main(): Promise<number> {
   const terminal = createTerminal(process, { json: process.argv.includes('--json'), color: false })
   try {
-    await createEvidenceProgram(terminal).parseAsync(process.argv)
+    await createEvidenceProgram({ terminal, connect }).parseAsync(process.argv)
     return 0
   } catch (error) {
     if (error instanceof CommanderError) {
@@ -17,8 +24,28 @@ async function main(): Promise<number> {
     }
     if (!(error instanceof CliFailure)) throw error
     terminal.complain(error.message)
-    terminal.result({ error: { code: error.code, detail: error.message } })
+    const { code, fields, message } = error
+    terminal.result({ error: { code, detail: message, ...(fields.length > 0 && { errors: fields }) } })
     return error.exitCode
+  }
+}
+
+function connect(): ApiClient {
+  if (existsSync('.env')) process.loadEnvFile('.env')
+  const read = readCliEnvironment(process.env)
+  if (!read.ok) throw new CliFailure(2, 'BAD_REQUEST', read.problem)
+  const interrupted = new AbortController()
+  process.once('SIGINT', () => interrupted.abort())
+  const { apiUrl } = read.environment
+  return createApiClient({ apiUrl, requestedBy: systemUser(), signal: interrupted.signal })
+}
+
+function systemUser(): string {
+  try {
+    return userInfo().username
+  } catch {
+    // A user id without a name, as containers have.
+    return `uid-${process.getuid?.() ?? 'unknown'}`
   }
 }
 

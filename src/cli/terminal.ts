@@ -7,6 +7,8 @@ export interface Terminal {
   readonly columns: () => number
   /** A line for people: stdout, or stderr with `json`. */
   readonly line: (text: string) => void
+  /** What a command was asked for, as it is, on stdout; nothing with `json`. */
+  readonly content: (text: string) => void
   /** Redraws the progress line; only when `live`. */
   readonly redraw: (text: string) => void
   /** Ends a redrawn line, if there is one. */
@@ -41,6 +43,9 @@ export function createTerminal(
       settle()
       const stream = json ? stderr : stdout
       stream.write(`${oneLine(text)}\n`)
+    },
+    content: (text) => {
+      if (!json) stdout.write(text)
     },
     redraw: (text) => {
       stdout.write(`\r\u001b[K${text}`)

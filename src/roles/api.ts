@@ -1,6 +1,7 @@
 import type { Express } from 'express'
 import { createApi } from '../api/app.ts'
 import type { Readiness } from '../api/health.ts'
+import { createEvidenceOperations } from '../evidence/operations.ts'
 import { createLogOperations } from '../ingest/logOperations.ts'
 import { registerLogMetrics } from '../metrics/logs.ts'
 import { createReplayOperations } from '../replay/operations.ts'
@@ -31,12 +32,18 @@ export function createApiRole(
     queries: store.queries,
     directory,
   })
+  const evidence = createEvidenceOperations({
+    reader: store.reader,
+    checkpoints: store.checkpoints,
+    signingKeys: store.signingKeys,
+    instanceName: config.signing.instanceName,
+  })
   registerLogMetrics(metrics.registry, store.queries.allLogs)
   return createApi({
     readiness,
     metrics,
     log,
-    operations: { ...replays, ...logs },
+    operations: { ...replays, ...logs, ...evidence },
     queries: { ...store.queries, ...store.checkpoints, ...store.signingKeys },
     allowedHosts: config.http.allowedHosts,
   })

@@ -2,9 +2,9 @@ import type { SQL } from 'drizzle-orm'
 import { and, desc, drizzle, eq, sql } from '../../drizzle/orm.ts'
 import { checkpointPositions, checkpoints } from '../../drizzle/schema.ts'
 import { hashFromBytes, hashToBytes } from '../domain/hash.ts'
-import { leafIndex, logId, offset } from '../domain/model.ts'
+import { type LeafIndex, type LogId, leafIndex, logId, offset } from '../domain/model.ts'
 import { ServiceError } from '../errors.ts'
-import type { Checkpoint, CheckpointStore, NewCheckpoint } from '../ports.ts'
+import type { Checkpoint, CheckpointStore, NewCheckpoint, SignedPosition } from '../ports.ts'
 import type { Database } from './database.ts'
 import { guarded } from './failure.ts'
 import { inTransaction, type Transaction } from './transaction.ts'
@@ -38,6 +38,8 @@ export function createCheckpointStore(database: Database): CheckpointStore {
               and ${checkpointPositions.partition} = ${partition})`)
         return find(db, and(...conditions))
       }),
+    newestCovering: (id, index) =>
+      guarded('looking for a checkpoint over a leaf', () => newestCovering(db, id, index)),
   }
 }
 
@@ -93,6 +95,30 @@ async function find(db: ReturnType<typeof drizzle>, condition: SQL | undefined):
       note: position.note,
     })),
   }
+}
+
+/**
+ * From the newest backwards, which finds one at once unless many newer ones cover less; that there is one at all, the
+ * index by size says first.
+ */
+async function newestCovering(
+  db: ReturnType<typeof drizzle>,
+  id: LogId,
+  index: LeafIndex,
+): Promise<SignedPosition | null> {
+  const covers = sql`p.log_id = ${id} and p.size > ${index} and p.note is not null`
+  const { rows } = await db.execute<{ id: string }>(sql`
+    select c.id from public.checkpoints c
+     where c.topic = (select topic from public.partition_logs where id = ${id})
+       and exists (select from public.checkpoint_positions p where ${covers})
+       and exists (select from public.checkpoint_positions p where p.checkpoint_id = c.id and ${covers})
+     order by c.sequence desc limit 1`)
+  const [row] = rows
+  const checkpoint = row === undefined ? null : await find(db, eq(checkpoints.id, row.id))
+  const position = checkpoint?.positions.find((each) => each.logId === id)
+  if (checkpoint === null || position === undefined || position.note === null) return null
+  const { id: checkpointId, createdAt } = checkpoint
+  return { ...position, note: position.note, checkpointId, createdAt }
 }
 
 function present(checkpoint: Checkpoint | null): Checkpoint {

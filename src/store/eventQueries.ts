@@ -27,7 +27,9 @@ const MAX_BYTES = 16 * 1_048_576
 const MAX_BY_ID = 100
 
 interface EventRow {
+  readonly log_id: number
   readonly topic: string
+  readonly topic_id: string
   readonly partition: number
   readonly incarnation: number
   readonly offset: string
@@ -48,14 +50,16 @@ interface EventRow {
   readonly ingested_at: Date
 }
 
-const columns = `l.topic, l.partition, l.incarnation, e."offset", e.leaf_index, e.id, e.type, e.source, e.tenant_id, e.event_time,
+const columns = `e.log_id, l.topic, l.topic_id, l.partition, l.incarnation, e."offset", e.leaf_index, e.id, e.type, e.source, e.tenant_id, e.event_time,
   e.kafka_timestamp, e.classification, e.policy_tags, e.key, e.value, e.headers, e.content_hash, e.leaf_hash,
   e.ingested_at`
 
 const hashOf = (bytes: Buffer): Hash => direct(bytes).latin1Slice(0, bytes.length) as Hash
 
 const storedEvent = (row: EventRow): StoredEvent => ({
+  logId: logId(row.log_id),
   topic: row.topic,
+  topicId: row.topic_id,
   partition: row.partition,
   incarnation: row.incarnation,
   offset: offset(BigInt(row.offset)),

@@ -66,6 +66,9 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
     listLogs: async () => ({ items: [], nextCursor: null }),
     checkIncarnation: async () => void calls.push('checkIncarnation'),
     openIncarnation: unexpected,
+    eventRecord: unexpected,
+    eventProof: unexpected,
+    consistencyProof: unexpected,
     ...options.operations,
   }
   const queries: ApiQueries = {

@@ -114,7 +114,9 @@ describe('the commands of the seed', () => {
           ...(offset !== undefined && { offset }),
           createdAt: '2026-01-01T00:00:00.000Z',
           createdBy,
-          positions: [{ partition: 0, offset: '5000', size: '4990', rootHash: 'cd'.repeat(32), signedBy: [] }],
+          positions: [
+            { partition: 0, offset: '5000', size: '4990', rootHash: 'cd'.repeat(32), signedBy: [] },
+          ],
         }),
       },
     })

@@ -46,7 +46,10 @@ async function refusal(
 ): Promise<{ readonly code: number; readonly line: string }> {
   const terminal = createTerminal(process, { json: false, color: false })
   try {
-    await createEvidenceProgram(terminal).parseAsync(['node', 'evidence', ...args])
+    const connect = () => {
+      throw new Error('it asked for the service')
+    }
+    await createEvidenceProgram({ terminal, connect }).parseAsync(['node', 'evidence', ...args])
   } catch (error) {
     if (error instanceof CliFailure) return { code: error.exitCode, line: error.message }
     throw error

@@ -23,7 +23,9 @@ const noteQuery = z.strictObject({ partition: partitionField.optional() }) as z.
   partition?: number
 }>
 
-export function addCheckpointRoutes(app: Express, { operations, queries }: ApiDependencies): void {
+export function addCheckpointRoutes(app: Express, deps: ApiDependencies): void {
+  const { operations, queries } = deps
+  addConsistencyRoute(app, deps)
   app
     .route('/checkpoint')
     .all(routed('/checkpoint'))
@@ -89,6 +91,24 @@ function noteOf({ id, positions }: Checkpoint, partition: number | undefined): s
   if (position.note === null)
     throw new ServiceError('CHECKPOINT_UNSIGNED', `The checkpoint ${id} was made without a signing key`)
   return position.note
+}
+
+const consistencyQuery = z.strictObject({
+  from: uuidText,
+  to: uuidText,
+  partition: partitionField.optional(),
+}) as z.ZodType<{ from: string; to: string; partition?: number }>
+
+function addConsistencyRoute(app: Express, { operations }: ApiDependencies): void {
+  app
+    .route('/checkpoints/consistency')
+    .all(routed('/checkpoints/consistency'))
+    .get(async (req, res) => {
+      const query = readQuery(consistencyQuery, req)
+      const proof = await within(readTimeoutMs, () => operations.consistencyProof(query))
+      res.type('text/plain').send(proof)
+    })
+    .all(otherMethods(['GET'], methodNotAllowed))
 }
 
 function createAction(operations: ApiDependencies['operations']): Action<CheckpointRequest, CheckpointView> {

@@ -2,24 +2,21 @@ import type { Express } from 'express'
 import { z } from 'zod'
 import { classifications, deadLetterCodes } from '../../domain/model.ts'
 import { topicName, uuidText } from '../../domain/requestFields.ts'
-import { ServiceError } from '../../errors.ts'
-import type { DeadLetterQuery, EventPlace, EventQuery, StoredEvent } from '../../ports.ts'
+import type { DeadLetterQuery, EventPlace, EventQuery } from '../../ports.ts'
 import { within } from '../deadline.ts'
 import { presentDeadLetter, presentStoredEvent } from '../present.ts'
-import { problemOf } from '../problem.ts'
 import {
   cursorField,
   incarnationField,
   limitField,
   offsetField,
   partitionField,
-  readPathPart,
   readQuery,
   textField,
 } from '../queryFields.ts'
-import { contextOf } from '../requestContext.ts'
-import { otherMethods, routed, sendProblem } from '../respond.ts'
+import { otherMethods, routed } from '../respond.ts'
 import { type ApiDependencies, methodNotAllowed, readTimeoutMs } from '../routing.ts'
+import { chooseEvent } from './eventChoice.ts'
 
 const place = {
   topic: topicName.optional(),
@@ -39,10 +36,13 @@ const eventsQuery = z.strictObject({
   toOffset: offsetField.optional(),
 }) as unknown as z.ZodType<EventQuery>
 
-const placeQuery = z.strictObject({
-  ...place,
-  offset: offsetField.optional(),
-}) as unknown as z.ZodType<EventPlace>
+const eventPlace = { ...place, offset: offsetField.optional() }
+const placeQuery = z.strictObject(eventPlace) as unknown as z.ZodType<EventPlace>
+
+const proofQuery = z.strictObject({
+  ...eventPlace,
+  checkpoint: uuidText.optional(),
+}) as unknown as z.ZodType<EventPlace & { readonly checkpoint?: string }>
 
 const deadLettersQuery = z.strictObject({
   ...place,
@@ -50,7 +50,7 @@ const deadLettersQuery = z.strictObject({
   code: z.enum(deadLetterCodes).optional(),
 }) as z.ZodType<DeadLetterQuery>
 
-export function addEventRoutes(app: Express, { queries }: ApiDependencies): void {
+export function addEventRoutes(app: Express, { operations, queries }: ApiDependencies): void {
   app
     .route('/events')
     .all(routed('/events'))
@@ -65,13 +65,31 @@ export function addEventRoutes(app: Express, { queries }: ApiDependencies): void
     .route('/events/:id')
     .all(routed('/events/:id'))
     .get(async (req, res) => {
-      const where = readQuery(placeQuery, req)
-      const id = readPathPart(uuidText, req, 'id')
-      const found = await within(readTimeoutMs, () => queries.findEventsById(id, where))
-      const [event] = found
-      if (event === undefined) throw new ServiceError('EVENT_NOT_FOUND', `No log holds an event ${id}`)
-      if (found.length === 1) res.json(presentStoredEvent(event))
-      else sendProblem(req, res, ambiguous(found, req.path, contextOf(req).requestId))
+      const event = await chooseEvent(queries, readQuery(placeQuery, req), req, res)
+      if (event !== null) res.json(presentStoredEvent(event))
+    })
+    .all(otherMethods(['GET'], methodNotAllowed))
+
+  app
+    .route('/events/:id/record')
+    .all(routed('/events/:id/record'))
+    .get(async (req, res) => {
+      const event = await chooseEvent(queries, readQuery(placeQuery, req), req, res)
+      if (event === null) return
+      const record = await within(readTimeoutMs, () => operations.eventRecord(event))
+      res.type('application/json').send(record)
+    })
+    .all(otherMethods(['GET'], methodNotAllowed))
+
+  app
+    .route('/events/:id/proof')
+    .all(routed('/events/:id/proof'))
+    .get(async (req, res) => {
+      const { checkpoint, ...where } = readQuery(proofQuery, req)
+      const event = await chooseEvent(queries, where, req, res)
+      if (event === null) return
+      const proof = await within(readTimeoutMs, () => operations.eventProof(event, checkpoint))
+      res.type('text/plain').send(proof)
     })
     .all(otherMethods(['GET'], methodNotAllowed))
 
@@ -84,31 +102,4 @@ export function addEventRoutes(app: Express, { queries }: ApiDependencies): void
       res.json({ items: items.map(presentDeadLetter), nextCursor })
     })
     .all(otherMethods(['GET'], methodNotAllowed))
-}
-
-const placeNames = ['topic', 'partition', 'incarnation', 'offset'] as const
-
-/** Which event is meant, the caller must say: `detail` names what to add, `candidates` holds what can be said. */
-function ambiguous(found: readonly StoredEvent[], path: string, requestId: string) {
-  const candidates = found.map(({ topic, partition, incarnation, offset }) => ({
-    topic,
-    partition,
-    incarnation,
-    offset: offset.toString(),
-  }))
-  const detail = `${found.length} events have this id: choose one with ${distinguishing(candidates).join(' and ')}`
-  return { ...problemOf({ code: 'EVENT_AMBIGUOUS', detail, fields: [] }, path, requestId), candidates }
-}
-
-type Candidate = Readonly<Record<(typeof placeNames)[number], string | number>>
-
-/** Names that differ among the candidates, in their order, until they tell all of them apart. */
-function distinguishing(candidates: readonly Candidate[]): readonly string[] {
-  const names: (typeof placeNames)[number][] = []
-  const told = () => new Set(candidates.map((each) => JSON.stringify(names.map((name) => each[name])))).size
-  for (const name of placeNames) {
-    if (told() === candidates.length) break
-    if (new Set(candidates.map((each) => each[name])).size > 1) names.push(name)
-  }
-  return names
 }

@@ -1,12 +1,25 @@
 import { Command } from 'commander'
-import type { Terminal } from '../terminal.ts'
+import {
+  type ConsistencyFlags,
+  type EventFlags,
+  type FetchContext,
+  fetchConsistency,
+  fetchInclusion,
+  fetchKeys,
+  fetchNote,
+  fetchRecord,
+  type InclusionFlags,
+  type NoteFlags,
+  type OutFlags,
+} from './fetch.ts'
 import { type MakeKeyFlags, makeKey } from './makeKey.ts'
 import { type VerifyFlags, verify } from './verify.ts'
 
-/** The commands of `pnpm evidence`. */
-export function createEvidenceProgram(terminal: Terminal): Command {
+/** The commands of `pnpm evidence`. Only those that fetch evidence need the service. */
+export function createEvidenceProgram(context: FetchContext): Command {
+  const { terminal } = context
   const program = new Command('evidence')
-    .description('Check what a log says about itself, with nothing but files and keys')
+    .description('Check what a log says about itself, with nothing but files and keys, and get such files')
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/\n(?=.)/g, ' ')) })
   const json = ['--json', 'one JSON object on stdout'] as const
@@ -34,7 +47,42 @@ export function createEvidenceProgram(terminal: Terminal): Command {
     .requiredOption('--out <file>', 'new file for the private key, readable by its owner only')
     .option(...json)
     .action((flags: MakeKeyFlags) => makeKey(flags, terminal))
+  addFetchCommands(program, context)
   return program
+}
+
+function addFetchCommands(program: Command, context: FetchContext): void {
+  const add = (name: string, description: string): Command =>
+    program
+      .command(name)
+      .description(`${description} (asks the service at API_URL)`)
+      .option('--out <file>', 'where to write it (default: stdout)')
+      .option('--json', 'one JSON object on stdout')
+  const ofEvent = (command: Command): Command =>
+    command
+      .requiredOption('--event-id <uuid>', 'the event')
+      .option('--topic <topic>', 'where the event is, when several have the id')
+      .option('--partition <number>', 'its source partition')
+      .option('--incarnation <number>', 'its log among those of the partition')
+      .option('--offset <offset>', 'its source offset')
+  ofEvent(add('inclusion', 'get the proof that a signed checkpoint covers an event'))
+    .option('--checkpoint <uuid>', 'the checkpoint (default: the newest that covers the event)')
+    .action((flags: InclusionFlags) => fetchInclusion(flags, context))
+  ofEvent(add('record', 'get the exported record of an event')).action((flags: EventFlags) =>
+    fetchRecord(flags, context),
+  )
+  add('consistency', 'get the proof that a log was only appended to between two checkpoints')
+    .requiredOption('--from <uuid>', 'the older checkpoint')
+    .requiredOption('--to <uuid>', 'the newer checkpoint')
+    .option('--partition <number>', 'of which log, when both cover several')
+    .action((flags: ConsistencyFlags) => fetchConsistency(flags, context))
+  add('note', 'get the signed note of a checkpoint')
+    .requiredOption('--checkpoint-id <uuid>', 'the checkpoint')
+    .option('--partition <number>', 'of which log, when it covers several')
+    .action((flags: NoteFlags) => fetchNote(flags, context))
+  add('keys', 'get the verifier keys that sign checkpoints, now or before').action((flags: OutFlags) =>
+    fetchKeys(flags, context),
+  )
 }
 
 const collect = (value: string, earlier: readonly string[]): readonly string[] => [...earlier, value]
