@@ -126,6 +126,28 @@ table signing_keys
   signs_from timestamp with time zone not null
   signs_until timestamp with time zone
   recorded_at timestamp with time zone not null default clock_timestamp()
+table verification_parts
+  verification_id uuid not null
+  log_id integer not null
+  verdict text not null
+  report json not null
+  finished_at timestamp with time zone not null default clock_timestamp()
+table verification_results
+  verification_id uuid not null
+  verdict text not null
+  error_code text
+  error_detail text
+  finished_at timestamp with time zone not null default clock_timestamp()
+table verifications
+  id uuid not null
+  sequence bigint not null generated always as identity
+  kind text not null
+  workflow_id text not null
+  request json not null
+  parts integer not null
+  total bigint not null
+  created_at timestamp with time zone not null default clock_timestamp()
+  created_by text not null
 
 -- constraints
 checkpoint_positions checkpoint_positions_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id)
@@ -162,6 +184,16 @@ signing_keys signing_keys_key_id CHECK ((key_id ~ '^[0-9a-f]{8}$'::text))
 signing_keys signing_keys_period CHECK ((signs_until > signs_from))
 signing_keys signing_keys_pkey PRIMARY KEY (sequence)
 signing_keys signing_keys_public_key CHECK ((octet_length(public_key) = 32))
+verification_parts verification_parts_log_id_partition_logs_id_fk FOREIGN KEY (log_id) REFERENCES partition_logs(id)
+verification_parts verification_parts_pkey PRIMARY KEY (verification_id, log_id)
+verification_parts verification_parts_verdict CHECK ((verdict = ANY (ARRAY['intact'::text, 'damaged'::text])))
+verification_parts verification_parts_verification_id_verifications_id_fk FOREIGN KEY (verification_id) REFERENCES verifications(id)
+verification_results verification_results_pkey PRIMARY KEY (verification_id)
+verification_results verification_results_verdict CHECK ((verdict = ANY (ARRAY['intact'::text, 'damaged'::text, 'cancelled'::text, 'failed'::text])))
+verification_results verification_results_verification_id_verifications_id_fk FOREIGN KEY (verification_id) REFERENCES verifications(id)
+verifications verifications_kind CHECK ((kind = ANY (ARRAY['log'::text, 'replay'::text])))
+verifications verifications_pkey PRIMARY KEY (id)
+verifications verifications_sequence_key UNIQUE (sequence)
 
 -- indexes
 CREATE INDEX checkpoint_positions_log_size ON public.checkpoint_positions USING btree (log_id, size)
@@ -182,6 +214,10 @@ CREATE UNIQUE INDEX replays_pkey ON public.replays USING btree (plan_id)
 CREATE UNIQUE INDEX replays_replay_id_key ON public.replays USING btree (replay_id)
 CREATE UNIQUE INDEX replays_sequence_key ON public.replays USING btree (sequence)
 CREATE UNIQUE INDEX signing_keys_pkey ON public.signing_keys USING btree (sequence)
+CREATE UNIQUE INDEX verification_parts_pkey ON public.verification_parts USING btree (verification_id, log_id)
+CREATE UNIQUE INDEX verification_results_pkey ON public.verification_results USING btree (verification_id)
+CREATE UNIQUE INDEX verifications_pkey ON public.verifications USING btree (id)
+CREATE UNIQUE INDEX verifications_sequence_key ON public.verifications USING btree (sequence)
 
 -- triggers (A: always)
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.checkpoint_positions FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
@@ -195,6 +231,9 @@ A CREATE TRIGGER grow_log BEFORE UPDATE ON public.partition_logs FOR EACH ROW EX
 A CREATE TRIGGER open_log BEFORE INSERT ON public.partition_logs FOR EACH ROW EXECUTE FUNCTION open_log()
 A CREATE TRIGGER reject_change BEFORE DELETE OR TRUNCATE ON public.partition_logs FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.signing_keys FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.verification_parts FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.verification_results FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.verifications FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 
 -- functions
 CREATE OR REPLACE FUNCTION public.create_events_partition(day date)
@@ -311,6 +350,9 @@ INSERT on public.operator_actions
 INSERT on public.replay_logs
 INSERT on public.replays
 INSERT on public.signing_keys
+INSERT on public.verification_parts
+INSERT on public.verification_results
+INSERT on public.verifications
 SELECT on drizzle.__drizzle_migrations
 SELECT on public.checkpoint_positions
 SELECT on public.checkpoints
@@ -323,6 +365,9 @@ SELECT on public.partition_logs
 SELECT on public.replay_logs
 SELECT on public.replays
 SELECT on public.signing_keys
+SELECT on public.verification_parts
+SELECT on public.verification_results
+SELECT on public.verifications
 UPDATE (bytes, frontier, last_ingested_at, leader_epoch, next_offset, size) on partition_logs
 UPDATE (cursor, events, root_hash, started, updated_at) on replay_logs
 UPDATE (error_code, error_detail, receipt, status, updated_at) on replays

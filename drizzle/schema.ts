@@ -285,3 +285,56 @@ export const replayLogs = pgTable(
   },
   (t) => [primaryKey({ name: 'replay_logs_pkey', columns: [t.planId, t.logId] })],
 )
+
+/** What was to be verified, written down when the work was planned. Append-only, as are its parts and its result. */
+export const verifications = pgTable(
+  'verifications',
+  {
+    id: uuid('id').primaryKey(),
+    sequence: int8('sequence').generatedAlwaysAsIdentity().unique('verifications_sequence_key'),
+    kind: text('kind').notNull(),
+    workflowId: text('workflow_id').notNull(),
+    request: json('request').notNull(),
+    /** Logs that it is about, and leaves or records that they had. */
+    parts: integer('parts').notNull(),
+    total: int8('total').notNull(),
+    createdAt: time('created_at').notNull().default(sql`clock_timestamp()`),
+    createdBy: text('created_by').notNull(),
+  },
+  (t) => [check('verifications_kind', sql`${t.kind} in ('log', 'replay')`)],
+)
+
+export const verificationParts = pgTable(
+  'verification_parts',
+  {
+    verificationId: uuid('verification_id')
+      .notNull()
+      .references(() => verifications.id),
+    logId: integer('log_id')
+      .notNull()
+      .references(() => partitionLogs.id),
+    verdict: text('verdict').notNull(),
+    report: json('report').notNull(),
+    finishedAt: time('finished_at').notNull().default(sql`clock_timestamp()`),
+  },
+  (t) => [
+    primaryKey({ name: 'verification_parts_pkey', columns: [t.verificationId, t.logId] }),
+    check('verification_parts_verdict', sql`${t.verdict} in ('intact', 'damaged')`),
+  ],
+)
+
+export const verificationResults = pgTable(
+  'verification_results',
+  {
+    verificationId: uuid('verification_id')
+      .primaryKey()
+      .references(() => verifications.id),
+    verdict: text('verdict').notNull(),
+    errorCode: text('error_code'),
+    errorDetail: text('error_detail'),
+    finishedAt: time('finished_at').notNull().default(sql`clock_timestamp()`),
+  },
+  (t) => [
+    check('verification_results_verdict', sql`${t.verdict} in ('intact', 'damaged', 'cancelled', 'failed')`),
+  ],
+)

@@ -18,6 +18,15 @@ import type {
   UndecodableBatch,
 } from './domain/model.ts'
 import type { EventFilters, ReplayPlan, ReplayReceipt, ReplayStatus } from './domain/replay.ts'
+import type { Beyond } from './domain/verification/concludeLog.ts'
+import type {
+  EarlierEvent,
+  StoredDeadLetterRow,
+  StoredEventRow,
+  StoredGapRow,
+} from './domain/verification/deriveRow.ts'
+import type { Evidence, LogHead } from './domain/verification/stored.ts'
+import type { VerificationKind, VerifiedPart } from './domain/verification/view.ts'
 
 // ───────────────────────────── event log: append (src/store) ─────────────────────────────
 
@@ -153,6 +162,49 @@ export interface EventLogReader {
   consistencyProof(logId: LogId, oldSize: LeafIndex, size: LeafIndex): Promise<readonly Hash[]>
 }
 
+// ───────────────────────────── event log: verification (src/store) ─────────────────────────────
+
+/** Of ingestion time: [from, to), as PostgreSQL writes instants; `-infinity` and `infinity` at the ends. */
+export interface TimeSpan {
+  readonly from: string
+  readonly to: string
+}
+
+/** Rows of a log with offsets in [from, below), by offset. */
+export interface RowsRequest {
+  readonly logId: LogId
+  readonly from: bigint
+  readonly below: bigint
+  readonly maxRows: number
+}
+
+export interface EventRowsRequest extends RowsRequest {
+  readonly span: TimeSpan
+}
+
+export interface BlockRange {
+  /** Blocks of 256 leaves: [from, to). */
+  readonly from: bigint
+  readonly to: bigint
+  /** Leaves that are verified: no checkpoint over more is wanted. */
+  readonly size: bigint
+}
+
+/** Everything that a log holds, read without trusting any of it. */
+export interface LogAudit {
+  head(id: LogId): Promise<LogHead | null>
+  /** The spans of time that hold events of the log, in order; all other time holds none. */
+  spans(id: LogId): Promise<readonly TimeSpan[]>
+  /** Returns how many there were; fewer than `maxRows` means that the span has no more below `below`. */
+  readEvents(request: EventRowsRequest, visit: (row: StoredEventRow) => void): Promise<number>
+  /** At least one, if there is one; fewer than `maxRows` when `maxBytes` is reached. Empty: there are no more. */
+  readDeadLetters(request: RowsRequest, maxBytes: number): Promise<readonly StoredDeadLetterRow[]>
+  readGaps(request: RowsRequest): Promise<readonly StoredGapRow[]>
+  eventsWithIds(id: LogId, ids: readonly string[]): Promise<readonly EarlierEvent[]>
+  evidence(id: LogId, blocks: BlockRange): Promise<Evidence>
+  beyond(id: LogId): Promise<Beyond>
+}
+
 // ───────────────────────────── checkpoints (src/store) ─────────────────────────────
 
 export interface CheckpointPosition {
@@ -267,6 +319,57 @@ export interface ReplayStore {
       error?: { code: string; detail: string }
     },
   ): Promise<void>
+}
+
+// ───────────────────────────── verifications (src/store) ─────────────────────────────
+
+export interface NewVerification {
+  readonly id: string
+  readonly kind: VerificationKind
+  readonly workflowId: string
+  readonly request: unknown
+  /** Logs that it is about. */
+  readonly parts: number
+  /** Leaves or records that they had. */
+  readonly total: bigint
+  readonly createdBy: string
+}
+
+export type VerificationVerdict = 'intact' | 'damaged' | 'cancelled' | 'failed'
+
+export interface VerificationRecord extends NewVerification {
+  readonly createdAt: Date
+  readonly partsDone: number
+  readonly damaged: number
+  /** The damaged ones first, at most a hundred; empty in lists. */
+  readonly verified: readonly VerifiedPart[]
+  /** Null while it runs. */
+  readonly result: {
+    readonly verdict: VerificationVerdict
+    readonly finishedAt: Date
+    readonly error: { readonly code: string; readonly detail: string } | null
+  } | null
+}
+
+export interface VerificationStore {
+  /** Stores once: the same id again returns what is stored. */
+  insertVerification(verification: NewVerification): Promise<VerificationRecord>
+  /** Each once; a second word on the same changes nothing. */
+  insertPart(id: string, logId: LogId, part: VerifiedPart): Promise<void>
+  insertResult(
+    id: string,
+    verdict: VerificationVerdict,
+    error?: { readonly code: string; readonly detail: string },
+  ): Promise<void>
+  getVerification(id: string): Promise<VerificationRecord | null>
+  /** Newest first, without what was verified. */
+  listVerifications(query: {
+    cursor?: string
+    limit: number
+    kind?: VerificationKind
+  }): Promise<Page<VerificationRecord>>
+  /** The newest verification of logs that came to a verdict. */
+  lastFinished(): Promise<{ readonly damaged: boolean; readonly finishedAt: Date } | null>
 }
 
 // ───────────────────────────── queries and the record of actions (src/store) ─────────────────────────────

@@ -23,6 +23,10 @@ export function timestampHalves(ms: number): { readonly high: number; readonly l
   return { high: Number(micros >> 32n), low: Number(BigInt.asIntN(32, micros)) }
 }
 
+/** Inverse of `timestampHalves`; a fraction when the time is no whole number of milliseconds. */
+export const millisecondsOf = (high: number, low: number): number =>
+  (high * 4_294_967_296 + (low >>> 0)) / 1_000 + EPOCH_GAP_MS
+
 /** Math.min for bigints, keeping their brand. */
 export function smaller<T extends bigint>(a: T, b: T): T {
   if (a < b) return a

@@ -2,10 +2,12 @@ import type {
   CheckpointStore,
   EventLogReader,
   EventLogWriter,
+  LogAudit,
   QueryStore,
   ReplayStore,
   SchemaProbe,
   SigningKeyStore,
+  VerificationStore,
 } from '../ports.ts'
 import { createCheckpointStore } from './checkpoints.ts'
 import type { Database } from './database.ts'
@@ -14,14 +16,18 @@ import { createEventLogReader } from './reader.ts'
 import { createReplayStore } from './replays.ts'
 import { createSchemaProbe } from './schemaProbe.ts'
 import { createSigningKeyStore } from './signingKeys.ts'
+import { createLogAudit } from './verification/logAudit.ts'
+import { createVerificationStore } from './verification/verifications.ts'
 import { createEventLogWriter, type WriterOptions } from './writer.ts'
 
 export interface Store {
   readonly writer: EventLogWriter
   readonly reader: EventLogReader
+  readonly audit: LogAudit
   readonly checkpoints: CheckpointStore
   readonly signingKeys: SigningKeyStore
   readonly replays: ReplayStore
+  readonly verifications: VerificationStore
   readonly queries: QueryStore
   readonly schema: SchemaProbe
 }
@@ -30,9 +36,11 @@ export interface Store {
 export const createStore = (database: Database, options: WriterOptions = {}): Store => ({
   writer: createEventLogWriter(database, options),
   reader: createEventLogReader(database),
+  audit: createLogAudit(database),
   checkpoints: createCheckpointStore(database),
   signingKeys: createSigningKeyStore(database),
   replays: createReplayStore(database),
+  verifications: createVerificationStore(database),
   queries: createQueryStore(database),
   schema: createSchemaProbe(database),
 })

@@ -1,0 +1,405 @@
+/**
+ * Takes the rows of a log, block by block of 256 leaves, to the tree that they give, and compares it with all that the
+ * log says of itself. Data in, data out. A block that is not right costs more and is explained (blockDamage.ts); what
+ * comes behind it is judged by itself, so that one damage is one finding.
+ */
+import { appendLeaves, emptyRoot, rootOf, STORED_LEVEL_STEP } from '../merkle.ts'
+import type { Frontier, Hash, LeafIndex } from '../model.ts'
+import { type Block, explainBlock, subtreesOf } from './blockDamage.ts'
+import { addFindings, type Finding } from './finding.ts'
+import type { LeafCounts, Progress, ReadPosition } from './progress.ts'
+import { type RowSheet, rowKinds } from './rowSheet.ts'
+import { type CheckpointRow, type Evidence, type NodeRow, nodeKey } from './stored.ts'
+
+export const BLOCK_LEAVES = 256
+const BLOCK_LEVEL = STORED_LEVEL_STEP
+/** Rows that a damaged block may have before it is judged as it is, though its end has not been seen. */
+const MAX_BLOCK_ROWS = 16_384
+
+export interface Step {
+  readonly progress: Progress
+  /** Rows of the sheet, from its front, that are done with. */
+  readonly rows: number
+}
+
+/** How the position of the reader is written down: what `RowSheet.spans` stands for. */
+export type SpanName = (span: number) => string
+
+/**
+ * Verifies as many blocks as sheet and evidence allow. `atEnd`: no more rows will come. The last block, the one that
+ * is not whole, is verified only then.
+ */
+export function verifyBlocks(
+  progress: Progress,
+  sheet: RowSheet,
+  evidence: Evidence,
+  atEnd: boolean,
+  spanName: SpanName,
+): Step {
+  let rows = 0
+  let now = progress
+  while (now.size < now.head.size && now.size >> BigInt(BLOCK_LEVEL) < evidence.blocksTo) {
+    const step = verifyBlock(now, sheet, rows, evidence, atEnd, spanName)
+    if (step === null) break
+    now = step.progress
+    rows = step.rows
+  }
+  return { progress: now, rows }
+}
+
+function verifyBlock(
+  progress: Progress,
+  sheet: RowSheet,
+  start: number,
+  evidence: Evidence,
+  atEnd: boolean,
+  spanName: SpanName,
+): Step | null {
+  const { head, size } = progress
+  const left = head.size - size
+  const count = left < BigInt(BLOCK_LEAVES) ? Number(left) : BLOCK_LEAVES
+  const whole = count === BLOCK_LEAVES
+  // Behind the last leaf there must be nothing: only the end of the rows says so.
+  if (left <= BigInt(BLOCK_LEAVES) && !atEnd) return null
+  const node = whole ? (evidence.nodes.get(nodeKey(BLOCK_LEVEL, size >> BigInt(BLOCK_LEVEL))) ?? null) : null
+  const isLast = left <= BigInt(BLOCK_LEAVES)
+  if (isRegular(progress, sheet, start, count) && (!isLast || start + count === sheet.count))
+    return advance(
+      progress,
+      sheet,
+      { start, end: start + count, whole, node },
+      evidence,
+      regular(sheet, start, count),
+      spanName,
+    )
+
+  const below = isLast ? head.nextOffset : endOf(node, progress)
+  const end = isLast ? sheet.count : damagedEnd(sheet, start, progress, below, atEnd)
+  if (end === null) return null
+  const block: Block = {
+    base: size,
+    count,
+    reference: whole
+      ? node === null
+        ? null
+        : [node.hash]
+      : head.frontier.slice(head.frontier.length - bits(count)),
+    from: progress.endOffset,
+    below,
+    earliestMs: progress.ingestedMs,
+    latestMs: head.lastIngestedMs ?? head.createdMs,
+  }
+  const explained = explainBlock(sheet, start, end, block)
+  return advance(progress, sheet, { start, end, whole, node }, evidence, explained, spanName)
+}
+
+const bits = (count: number): number => {
+  let set = 0
+  for (let rest = count; rest > 0; rest &= rest - 1) set++
+  return set
+}
+
+/** Where a block's offsets end, as its node says; null when the node does not help. */
+const endOf = (node: NodeRow | null, progress: Progress): bigint | null =>
+  node !== null && node.endOffset > progress.endOffset && node.endOffset <= progress.head.nextOffset
+    ? node.endOffset
+    : null
+
+/** What nearly every block is: dense, in order, each row as its bytes say. */
+function isRegular(progress: Progress, sheet: RowSheet, start: number, count: number): boolean {
+  if (sheet.count - start < count) return false
+  const latestMs = progress.head.lastIngestedMs ?? progress.head.createdMs
+  let { endOffset, ingestedMs } = progress
+  let leaf: bigint = progress.size
+  for (let row = start; row < start + count; row++, leaf++) {
+    const time = sheet.ingestedMs[row] as number
+    if (sheet.leafIndexes[row] !== leaf || sheet.computed[row] !== sheet.stored[row]) return false
+    if (sheet.differences[row] !== null || (sheet.offsets[row] as bigint) < endOffset) return false
+    if (time < ingestedMs || time > latestMs || !Number.isInteger(time)) return false
+    endOffset = sheet.ends[row] as bigint
+    ingestedMs = time
+  }
+  return endOffset <= progress.head.nextOffset
+}
+
+interface Explained {
+  readonly findings: readonly Finding[]
+  readonly leaves: readonly (Hash | null)[]
+}
+
+const regular = (sheet: RowSheet, start: number, count: number): Explained => ({
+  findings: [],
+  leaves: sheet.computed.slice(start, start + count),
+})
+
+/** The row behind the last one of a damaged block; null when more rows must be read to know. */
+function damagedEnd(
+  sheet: RowSheet,
+  start: number,
+  progress: Progress,
+  below: bigint | null,
+  atEnd: boolean,
+): number | null {
+  const nextLeaf = progress.size + BigInt(BLOCK_LEAVES)
+  const belongs = (row: number): boolean =>
+    below === null ? (sheet.leafIndexes[row] as bigint) < nextLeaf : (sheet.offsets[row] as bigint) < below
+  // Two in a row that lie behind it: a single one may be a stranger.
+  for (let row = start; row < sheet.count; row++)
+    if (!belongs(row) && row + 1 < sheet.count && !belongs(row + 1)) return row
+  if (sheet.count - start > MAX_BLOCK_ROWS) return start + MAX_BLOCK_ROWS
+  if (!atEnd) return null
+  return sheet.count > start && !belongs(sheet.count - 1) ? sheet.count - 1 : sheet.count
+}
+
+interface Rows {
+  readonly start: number
+  readonly end: number
+  readonly whole: boolean
+  readonly node: NodeRow | null
+}
+
+/** Adds a block to the tree and compares what is stored with it. */
+function advance(
+  progress: Progress,
+  sheet: RowSheet,
+  rows: Rows,
+  evidence: Evidence,
+  { findings: inRows, leaves }: Explained,
+  spanName: SpanName,
+): Step {
+  const { size } = progress
+  const findings = [...inRows]
+  const known = leaves.every((leaf): leaf is Hash => leaf !== null) ? leaves : null
+  const damaged = inRows.length > 0
+  const last = rows.end > rows.start ? rows.end - 1 : null
+  const walked = walk(progress, sheet, rows, damaged, last)
+  const checked = checkCheckpoints(progress, known, leaves.length, evidence, findings, damaged, sheet, rows)
+  const next: Progress = {
+    ...progress,
+    ...walked,
+    size: (size + BigInt(leaves.length)) as LeafIndex,
+    read: readPosition(progress.read, sheet, rows, spanName),
+    counts: countRows(progress.counts, sheet, rows, checked),
+  }
+  const grown = rows.whole
+    ? growTree(next, progress, known, rows.node, evidence, findings, damaged)
+    : finishTree(next, known)
+  return {
+    progress: { ...grown, findings: addFindings(progress.findings, findings) },
+    rows: rows.end,
+  }
+}
+
+/** Position behind the block. What a damaged block hides, its node says; the next block is judged from there. */
+function walk(
+  progress: Progress,
+  sheet: RowSheet,
+  { start, end, node }: Rows,
+  damaged: boolean,
+  last: number | null,
+): Pick<Progress, 'endOffset' | 'bytes' | 'ingestedMs'> {
+  if (damaged && node !== null) return placeOf(node, progress)
+  let { endOffset, bytes, ingestedMs } = progress
+  let sum = 0
+  for (let row = start; row < end; row++) sum += sheet.bytes[row] as number
+  bytes += BigInt(sum)
+  if (last !== null && !damaged) {
+    endOffset = sheet.ends[last] as bigint
+    ingestedMs = sheet.ingestedMs[last] as number
+  } else if (last !== null) {
+    for (let row = start; row < end; row++)
+      if ((sheet.ends[row] as bigint) > endOffset) endOffset = sheet.ends[row] as bigint
+  }
+  return { endOffset, bytes, ingestedMs }
+}
+
+const placeOf = (
+  node: NodeRow,
+  progress: Progress,
+): Pick<Progress, 'endOffset' | 'bytes' | 'ingestedMs'> => ({
+  endOffset: later(node.endOffset, progress.endOffset),
+  bytes: node.bytes,
+  ingestedMs: Math.max(node.ingestedMs, progress.ingestedMs),
+})
+
+function readPosition(
+  read: ReadPosition,
+  sheet: RowSheet,
+  { start, end }: Rows,
+  spanName: SpanName,
+): ReadPosition {
+  let { event, deadLetter, gap } = read
+  let span = -1
+  for (let row = start; row < end; row++) {
+    const next = (sheet.offsets[row] as bigint) + 1n
+    switch (sheet.kinds[row]) {
+      case rowKinds.event:
+        event = next
+        span = sheet.spans[row] as number
+        break
+      case rowKinds.deadLetter:
+      case rowKinds.unproven:
+        deadLetter = next
+        break
+      default:
+        gap = next
+    }
+  }
+  return { span: span < 0 ? read.span : spanName(span), event, deadLetter, gap }
+}
+
+function countRows(
+  counts: LeafCounts,
+  sheet: RowSheet,
+  { start, end }: Rows,
+  checkpoints: number,
+): LeafCounts {
+  const found = [0, 0, 0, 0]
+  for (let row = start; row < end; row++) (found[sheet.kinds[row] as number] as number)++
+  const [events = 0, deadLetters = 0, gaps = 0, unproven = 0] = found
+  return {
+    events: counts.events + BigInt(events),
+    deadLetters: counts.deadLetters + BigInt(deadLetters + unproven),
+    gaps: counts.gaps + BigInt(gaps),
+    unproven: counts.unproven + BigInt(unproven),
+    checkpoints: counts.checkpoints + BigInt(checkpoints),
+  }
+}
+
+/** A whole block becomes one leaf of the tree of blocks. */
+function growTree(
+  next: Progress,
+  progress: Progress,
+  known: readonly Hash[] | null,
+  node: NodeRow | null,
+  evidence: Evidence,
+  findings: Finding[],
+  damaged: boolean,
+): Progress {
+  const index = progress.size >> BigInt(BLOCK_LEVEL)
+  const computed = known === null ? null : (subtreesOf(known)[0] as Hash)
+  if (node === null) findings.push(nodeFinding(BLOCK_LEVEL, index, 'is missing'))
+  else if (!damaged) findings.push(...compareBlockNode(node, computed as Hash, next))
+  else if (computed !== null && computed !== node.hash)
+    findings.push(nodeFinding(BLOCK_LEVEL, index, 'has another hash', 'hash'))
+
+  // Neither rows nor node: whatever stands here, the log's own root will not follow from it.
+  const byRows = computed ?? node?.hash ?? emptyRoot
+  const byNodes = node?.hash ?? byRows
+  const grown = appendLeaves({ size: index as LeafIndex, frontier: progress.blocks }, [byRows])
+  const twin = progress.nodeBlocks ?? (byRows === byNodes ? null : progress.blocks)
+  const nodeBlocks =
+    twin === null ? null : appendLeaves({ size: index as LeafIndex, frontier: twin }, [byNodes]).frontier
+  for (const { level, index: at, hash } of grown.nodes) {
+    const stored = evidence.nodes.get(nodeKey(level + BLOCK_LEVEL, at))
+    if (stored === undefined) findings.push(nodeFinding(level + BLOCK_LEVEL, at, 'is missing'))
+    else if (stored.hash !== hash && nodeBlocks === null)
+      findings.push(nodeFinding(level + BLOCK_LEVEL, at, 'has another hash', 'hash'))
+    else if (!damaged) findings.push(...comparePlace(stored, next))
+  }
+  // Rows that were rewritten have other lengths: the next block is judged from what the node says.
+  const place = node !== null && byRows !== byNodes ? placeOf(node, next) : null
+  return { ...next, ...place, blocks: grown.frontier, nodeBlocks }
+}
+
+function compareBlockNode(node: NodeRow, computed: Hash, next: Progress): Finding[] {
+  if (node.hash === computed) return comparePlace(node, next)
+  return [nodeFinding(node.level, node.index, 'has another hash than the leaves below it give', 'hash')]
+}
+
+function comparePlace(node: NodeRow, next: Progress): Finding[] {
+  const wrong: string[] = []
+  if (node.endOffset !== next.endOffset) wrong.push('end_offset')
+  if (node.bytes !== next.bytes) wrong.push('bytes')
+  if (node.ingestedMs !== next.ingestedMs) wrong.push('ingested_at')
+  if (wrong.length === 0) return []
+  return [nodeFinding(node.level, node.index, 'does not follow from the rows below it', wrong.join(', '))]
+}
+
+export const nodeFinding = (level: number, index: bigint, what: string, column?: string): Finding => ({
+  kind: 'node',
+  leafIndex: String(index << BigInt(level)),
+  offset: null,
+  count: '1',
+  ...(column !== undefined && { column }),
+  detail: `the node ${index} of level ${level}, over the leaves [${index << BigInt(level)}, ${(index + 1n) << BigInt(level)}), ${what}`,
+})
+
+/** The last leaves, which fill no block. */
+function finishTree(next: Progress, known: readonly Hash[] | null): Progress {
+  const { head, blocks, nodeBlocks } = next
+  // Of a tail that is not known, the log's own word is all there is.
+  const tail = known === null ? head.frontier.slice(blocks.length) : subtreesOf(known)
+  return {
+    ...next,
+    blocks: [...blocks, ...tail],
+    nodeBlocks: nodeBlocks === null ? null : [...nodeBlocks, ...tail],
+  }
+}
+
+/** Checkpoints whose size lies behind the block's first leaf and not behind its last. Returns how many there were. */
+function checkCheckpoints(
+  progress: Progress,
+  known: readonly Hash[] | null,
+  count: number,
+  { checkpoints }: Evidence,
+  findings: Finding[],
+  damaged: boolean,
+  sheet: RowSheet,
+  { start, end }: Rows,
+): number {
+  const { size } = progress
+  const to = size + BigInt(count)
+  let checked = 0
+  for (const checkpoint of checkpoints) {
+    if (checkpoint.size <= size || checkpoint.size > to) continue
+    checked++
+    // Of a block with missing rows only its end is known.
+    if (known === null) continue
+    const within = Number(checkpoint.size - size)
+    const tail = subtreesOf(known.slice(0, within))
+    const root = rootAt(progress.blocks, size, tail, checkpoint.size)
+    if (root !== checkpoint.rootHash) {
+      findings.push(checkpointFinding(checkpoint, size, 'has another root than the rows give', 'root_hash'))
+      continue
+    }
+    const before = sheet.ends[start + within - 1]
+    const after = start + within < end ? sheet.offsets[start + within] : null
+    const misplaced =
+      (before !== undefined && before > checkpoint.offset) ||
+      (after !== null && after !== undefined && after < checkpoint.offset)
+    if (!damaged && misplaced)
+      findings.push(
+        checkpointFinding(checkpoint, size, 'has an offset that is not behind its last leaf', 'offset'),
+      )
+  }
+  return checked
+}
+
+/** Blocks and tail are compact ranges of their own; a whole last block must be merged into the range before it. */
+function rootAt(blocks: Frontier, blockLeaves: bigint, tail: Frontier, size: bigint): Hash {
+  if (size - blockLeaves < BigInt(BLOCK_LEAVES)) return rootOf([...blocks, ...tail], size)
+  const index = blockLeaves >> BigInt(BLOCK_LEVEL)
+  const grown = appendLeaves({ size: index as LeafIndex, frontier: blocks }, tail)
+  return rootOf(grown.frontier, grown.size)
+}
+
+export const checkpointFinding = (
+  { checkpointId, size }: CheckpointRow,
+  from: bigint,
+  what: string,
+  column: string,
+): Finding => ({
+  kind: 'checkpoint',
+  leafIndex: String(from),
+  offset: null,
+  count: '1',
+  column,
+  checkpointId,
+  detail: `the checkpoint ${checkpointId} over ${size} leaves ${what}`,
+})
+
+function later(left: bigint, right: bigint): bigint {
+  if (left < right) return right
+  return left
+}

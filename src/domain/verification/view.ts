@@ -1,0 +1,55 @@
+/**
+ * A verification as the API, the workflow's query `progress` and the CLI show it. Counts and offsets are decimal strings.
+ * Free of Node's modules, since workflows import it.
+ */
+import type { Finding, FindingCounts } from './finding.ts'
+
+export const verificationKinds = ['log', 'replay'] as const
+export type VerificationKind = (typeof verificationKinds)[number]
+
+/** `intact` and `damaged` are verdicts; a verification that was cancelled or failed says nothing about what it left out. */
+export const verificationStatuses = ['running', 'intact', 'damaged', 'cancelled', 'failed'] as const
+export type VerificationStatus = (typeof verificationStatuses)[number]
+
+export interface VerifiedPart {
+  readonly topic: string
+  readonly partition: number
+  readonly incarnation: number
+  readonly verdict: 'intact' | 'damaged'
+  /** Leaves of a log, or records of a target, that were looked at. */
+  readonly checked: string
+  /** What was counted, by name. */
+  readonly counts: Readonly<Record<string, string>>
+  /** Of the log or of what was produced, as the rows give it; 64 hex digits. */
+  readonly rootHash: string
+  /** What was found, by kind. */
+  readonly found: FindingCounts
+  /** The first bad row; absent when nothing is wrong. */
+  readonly first?: Finding
+  /** The first of all that was found, in order. */
+  readonly findings: readonly Finding[]
+}
+
+export interface VerificationView {
+  readonly id: string
+  readonly workflowId: string
+  readonly kind: VerificationKind
+  readonly status: VerificationStatus
+  readonly request: unknown
+  readonly createdAt: string
+  readonly createdBy: string
+  readonly finishedAt?: string
+  readonly progress: {
+    readonly parts: number
+    readonly partsDone: number
+    readonly checked: string
+    /** What `checked` is at the end. */
+    readonly total: string
+  }
+  readonly damaged: number
+  /** Of each log: the damaged ones first; at most a hundred. */
+  readonly parts: readonly VerifiedPart[]
+  readonly error?: { readonly code: string; readonly detail: string }
+}
+
+export const verificationEnded = (status: VerificationStatus): boolean => status !== 'running'

@@ -1,0 +1,357 @@
+/** Damage of every kind, done as the superuser to a log of its own, and what verification calls it. */
+import type { Client } from 'pg'
+import { describe, expect, it } from 'vitest'
+import { verifySlice } from '../../activities/verification/verifyLogSlice.ts'
+import type { LogEntry } from '../../src/domain/model.ts'
+import { type Progress, type ProgressJson, progressToJson } from '../../src/domain/verification/progress.ts'
+import { ageLog, appendTo, type OpenLog, openLog, useStore } from '../store/fixture.ts'
+import { withClient } from '../support/database.ts'
+import {
+  eventValue,
+  idAt,
+  motley,
+  trueEntry,
+  type trueEvent,
+  trueEvents,
+  verdict,
+  withoutGuards,
+} from './trueLog.ts'
+
+const fixture = useStore('verify')
+
+const deps = () => ({
+  audit: fixture.store.audit,
+  verdict,
+  observer: { leavesVerified: () => undefined },
+  now: Date.now,
+})
+
+/** To the end, in as many slices as `pages` asks for. */
+async function verify(open: OpenLog, pages = Number.POSITIVE_INFINITY): Promise<Progress> {
+  let before: ProgressJson | null = null
+  for (let slice = 0; ; slice++) {
+    let left = pages
+    const progress = await verifySlice(deps(), open.log.logId, before, {
+      signal: new AbortController().signal,
+      due: () => left-- <= 0,
+      report: () => undefined,
+    })
+    if (progress.done) return progress
+    if (slice > 1_000) throw new Error('it does not end')
+    before = JSON.parse(JSON.stringify(progressToJson(progress)))
+  }
+}
+
+async function trueLog(entries: readonly LogEntry[], end: bigint, start = 0n): Promise<OpenLog> {
+  const open = await openLog(fixture.store, start)
+  for (let from = 0; from < entries.length; from += 700) {
+    const part = entries.slice(from, from + 700)
+    const next = entries[from + 700]
+    const at = next === undefined ? end : offsetOf(next)
+    expect((await appendTo(fixture.store, open, part, at)).kind).toBe('appended')
+  }
+  return open
+}
+
+function offsetOf(entry: LogEntry): bigint {
+  if (entry.kind === 'record') return entry.records.offsets[entry.index] as bigint
+  return entry.kind === 'gap' ? entry.from : entry.batch.firstOffset
+}
+
+const damage = (statements: (client: Client) => Promise<unknown>): Promise<void> =>
+  withClient(fixture.database.adminUrl, (client) => withoutGuards(client, statements))
+
+describe('a log that nobody touched', () => {
+  it('verifies, with every kind of row in it, in one go and in slices', async () => {
+    const { entries, end } = motley(100n, 2_000)
+    const open = await trueLog(entries, end, 100n)
+    const whole = await verify(open)
+    expect(whole.findings).toEqual({ kept: [], counts: {} })
+    expect(whole.size).toBe(2_000n)
+    expect(whole.blocks).toEqual(open.position.frontier)
+    expect(whole.counts).toMatchObject({ gaps: 49n, checkpoints: 0n, unproven: 0n })
+    expect(whole.counts.events + whole.counts.deadLetters + whole.counts.gaps).toBe(2_000n)
+    expect(progressToJson(await verify(open, 1))).toEqual(progressToJson(whole))
+  })
+
+  it('verifies at every size around a block, and empty', async () => {
+    for (const size of [0n, 1n, 255n, 256n, 257n, 511n, 512n, 513n]) {
+      const open = await trueLog(trueEvents(0n, size), size)
+      const progress = await verify(open)
+      expect([size, progress.findings.kept]).toEqual([size, []])
+      expect(progress.size).toBe(size)
+    }
+  })
+
+  it('verifies over the partitions of several days', async () => {
+    const open = await trueLog(trueEvents(0n, 600n), 600n)
+    await ageLog(fixture, open, 3)
+    await appendTo(fixture.store, open, trueEvents(600n, 1_100n), 1_100n)
+    await ageLog(fixture, open, 2)
+    await appendTo(fixture.store, open, trueEvents(1_100n, 1_300n), 1_300n)
+    const progress = await verify(open, 1)
+    expect(progress.findings).toEqual({ kept: [], counts: {} })
+    expect(progress.counts.events).toBe(1_300n)
+  })
+})
+
+interface Case {
+  readonly name: string
+  readonly sql: string
+  readonly finds: Record<string, unknown>
+  readonly counts: Record<string, string>
+}
+
+/** On a log of 1,000 events at the offsets 0…999; $1 is the log. */
+const cases: readonly Case[] = [
+  {
+    name: 'a value that still parses',
+    sql: `update events set value = convert_to(replace(convert_from(value, 'UTF8'), '"number":300', '"number":301'), 'UTF8')
+           where log_id = $1 and "offset" = 300`,
+    finds: { kind: 'altered-bytes', leafIndex: '300', offset: '300' },
+    counts: { 'altered-bytes': '1' },
+  },
+  {
+    name: 'a value that parses no more',
+    sql: `update events set value = '\\x7b' where log_id = $1 and "offset" = 0`,
+    finds: { kind: 'altered-bytes', leafIndex: '0', offset: '0' },
+    counts: { 'altered-bytes': '1' },
+  },
+  {
+    name: 'a key, in the tail',
+    sql: `update events set key = 'x' where log_id = $1 and "offset" = 999`,
+    finds: { kind: 'altered-bytes', leafIndex: '999', offset: '999' },
+    counts: { 'altered-bytes': '1' },
+  },
+  {
+    name: 'a null key made empty',
+    sql: `update events set key = '' where log_id = $1 and "offset" = 7`,
+    finds: { kind: 'altered-bytes', leafIndex: '7' },
+    counts: { 'altered-bytes': '1' },
+  },
+  {
+    name: 'the headers',
+    sql: `update events set headers = '\\x00' where log_id = $1 and "offset" = 400`,
+    finds: { kind: 'altered-bytes', leafIndex: '400' },
+    counts: { 'altered-bytes': '1' },
+  },
+  {
+    name: 'the Kafka timestamp',
+    sql: `update events set kafka_timestamp = kafka_timestamp + 1 where log_id = $1 and "offset" = 400`,
+    finds: { kind: 'altered-bytes', leafIndex: '400' },
+    counts: { 'altered-bytes': '1' },
+  },
+  ...(
+    [
+      ['id', `id = '${idAt(9_999)}'`],
+      ['type', `type = 'x'`],
+      ['source', `source = 'shoq'`],
+      ['tenant_id', `tenant_id = null`],
+      ['event_time', `event_time = event_time + 1`],
+      ['classification', `classification = 'CONFIDENTIAL'`],
+      ['policy_tags', `policy_tags = '{GDPR}'`],
+      ['content_hash', `content_hash = sha256('x')`],
+      ['leaf_hash', `leaf_hash = sha256('x')`],
+      ['leaf_index', `leaf_index = leaf_index + 100000`],
+      ['ingested_at', `ingested_at = ingested_at + interval '1 second'`],
+    ] as const
+  ).map(
+    ([column, change]): Case => ({
+      name: `the column ${column}`,
+      sql: `update events set ${change} where log_id = $1 and "offset" = 516`,
+      finds: { kind: 'altered-column', column, leafIndex: '516', offset: '516' },
+      counts: { 'altered-column': '1' },
+    }),
+  ),
+  {
+    name: 'several columns of several rows',
+    sql: `update events set type = 'x', source = 'y' where log_id = $1 and "offset" in (20, 700)`,
+    finds: { kind: 'altered-column', column: 'type, source', leafIndex: '20' },
+    counts: { 'altered-column': '2' },
+  },
+  {
+    name: 'a missing event',
+    sql: `delete from events where log_id = $1 and "offset" = 300`,
+    finds: { kind: 'missing', leafIndex: '300', count: '1' },
+    counts: { missing: '1' },
+  },
+  {
+    name: 'missing events over several blocks',
+    sql: `delete from events where log_id = $1 and "offset" between 200 and 799`,
+    finds: { kind: 'missing', leafIndex: '200', count: '56' },
+    counts: { missing: '600' },
+  },
+  {
+    name: 'the last events missing',
+    sql: `delete from events where log_id = $1 and "offset" >= 900`,
+    finds: { kind: 'missing', leafIndex: '900', count: '100' },
+    counts: { missing: '100' },
+  },
+  {
+    name: 'all events missing',
+    sql: 'delete from events where log_id = $1',
+    finds: { kind: 'missing', leafIndex: '0', count: '256' },
+    counts: { missing: '1000' },
+  },
+  {
+    name: 'an event that is there twice, on another day',
+    sql: `insert into events select "offset", leaf_index, event_time, kafka_timestamp, ingested_at + interval '1 day', log_id, id,
+            type, source, tenant_id, classification, policy_tags, key, value, headers, content_hash, leaf_hash
+            from events where log_id = $1 and "offset" = 300`,
+    finds: { kind: 'inserted', leafIndex: '300', offset: '300' },
+    counts: { inserted: '1' },
+  },
+  {
+    name: 'an event put in with an index of its own',
+    sql: `insert into events select "offset" + 5000, leaf_index + 5000, event_time, kafka_timestamp, ingested_at, log_id, id,
+            type, source, tenant_id, classification, policy_tags, key, value, headers, content_hash, leaf_hash
+            from events where log_id = $1 and "offset" = 300`,
+    finds: { kind: 'inserted', offset: '5300' },
+    counts: { inserted: '1' },
+  },
+  {
+    name: 'an event below the start of the log',
+    sql: `insert into events select -5, 0, event_time, kafka_timestamp, ingested_at, log_id, id,
+            type, source, tenant_id, classification, policy_tags, key, value, headers, content_hash, leaf_hash
+            from events where log_id = $1 and "offset" = 0`,
+    finds: { kind: 'inserted', offset: '-5' },
+    counts: { inserted: '1' },
+  },
+  {
+    name: "two events with each other's offset",
+    sql: `update events set "offset" = -1 - "offset" where log_id = $1 and "offset" in (300, 310);
+          update events set "offset" = case "offset" when -301 then 310 else 300 end where log_id = $1 and "offset" < 0`,
+    finds: { kind: 'reordered', leafIndex: '300' },
+    counts: { reordered: '2' },
+  },
+  {
+    name: "two events with each other's offset and leaf index",
+    sql: `update events set "offset" = -1 - "offset" where log_id = $1 and "offset" in (300, 310);
+          update events set "offset" = case "offset" when -301 then 310 else 300 end,
+                            leaf_index = case "offset" when -301 then 310 else 300 end where log_id = $1 and "offset" < 0`,
+    finds: { kind: 'reordered', leafIndex: '300' },
+    counts: { reordered: '2' },
+  },
+  {
+    name: 'an event moved to the day before',
+    sql: `update events set ingested_at = ingested_at - interval '1 day' where log_id = $1 and "offset" = 300`,
+    finds: { kind: 'reordered', column: 'ingested_at', leafIndex: '300' },
+    counts: { reordered: '1' },
+  },
+  {
+    name: 'an event moved to the day after',
+    sql: `update events set ingested_at = ingested_at + interval '1 day' where log_id = $1 and "offset" = 300`,
+    finds: { kind: 'reordered', column: 'ingested_at', leafIndex: '300' },
+    counts: { reordered: '1' },
+  },
+  {
+    name: 'an event made a dead letter',
+    sql: `insert into dead_letters select log_id, "offset", "offset", leaf_index, 'DUPLICATE_ID', 'x', key, value, headers,
+            kafka_timestamp, leaf_hash, ingested_at from events where log_id = $1 and "offset" = 300;
+          delete from events where log_id = $1 and "offset" = 300`,
+    finds: { kind: 'altered-column', column: 'code', leafIndex: '300' },
+    counts: { 'altered-column': '1' },
+  },
+  {
+    name: 'a node',
+    sql: 'update log_nodes set hash = sha256(hash) where log_id = $1 and index = 1',
+    finds: { kind: 'node', column: 'hash', leafIndex: '256' },
+    counts: { node: '1' },
+  },
+  {
+    name: "a node's end",
+    sql: 'update log_nodes set end_offset = end_offset - 10, bytes = bytes + 1 where log_id = $1 and index = 1',
+    finds: { kind: 'node', column: 'end_offset, bytes', leafIndex: '256' },
+    counts: { node: '1' },
+  },
+  {
+    name: 'a missing node',
+    sql: 'delete from log_nodes where log_id = $1 and index = 2',
+    finds: { kind: 'node', leafIndex: '512' },
+    counts: { node: '1' },
+  },
+  {
+    name: 'a node over leaves that are not there',
+    sql: `insert into log_nodes select log_id, level, 3, hash, end_offset + 1, bytes, ingested_at from log_nodes
+           where log_id = $1 and index = 2`,
+    finds: { kind: 'node', leafIndex: '768' },
+    counts: { node: '1' },
+  },
+  {
+    name: 'the frontier',
+    sql: `update partition_logs set frontier = overlay(frontier placing sha256('x') from 1) where id = $1`,
+    finds: { kind: 'frontier', column: 'frontier' },
+    counts: { frontier: '1' },
+  },
+  {
+    name: 'the count of bytes',
+    sql: 'update partition_logs set bytes = bytes + 1 where id = $1',
+    finds: { kind: 'frontier', column: 'bytes' },
+    counts: { frontier: '1' },
+  },
+]
+
+describe('damage is found and named', () => {
+  it.each(cases)('$name', async ({ sql, finds, counts }) => {
+    const open = await trueLog(trueEvents(0n, 1_000n), 1_000n)
+    const other = await trueLog(trueEvents(0n, 300n), 300n)
+    await damage(async (client) => {
+      await client.query(
+        `select create_events_partition(current_date + days) from generate_series(-2, 2) days`,
+      )
+      for (const statement of sql.split(';'))
+        expect((await client.query(statement, [open.log.logId])).rowCount).toBeGreaterThan(0)
+    })
+    const progress = await verify(open)
+    expect(progress.findings.counts).toEqual(counts)
+    expect(progress.findings.kept[0]).toMatchObject(finds)
+    expect(progressToJson(await verify(open, 1)).findings).toEqual(progress.findings)
+    expect((await verify(other)).findings.kept).toEqual([])
+  })
+
+  it('an event rewritten with its leaf hash: the block is named, and that it was the rows', async () => {
+    const open = await trueLog(trueEvents(0n, 1_000n), 1_000n)
+    const forged = trueEntry({ offset: 300n, value: eventValue(300n, { type: 'forged' }) })
+    await damage((client) => rewrite(client, open, forged))
+    const { findings } = await verify(open)
+    expect(findings.counts).toEqual({ rewritten: '1' })
+    expect(findings.kept[0]).toMatchObject({ kind: 'rewritten', leafIndex: '256' })
+  })
+
+  it("a rewritten tail: nothing but the log's own row tells", async () => {
+    const open = await trueLog(trueEvents(0n, 1_000n), 1_000n)
+    await damage((client) => rewrite(client, open, trueEntry({ offset: 900n, value: eventValue(5_000n) })))
+    const { findings } = await verify(open)
+    expect(findings.counts).toEqual({ frontier: '1' })
+  })
+})
+
+/** Bytes, columns and leaf hash of another event, all of them right. */
+async function rewrite(client: Client, open: OpenLog, entry: ReturnType<typeof trueEvent>): Promise<void> {
+  const { records, decoded, leaf } = entry
+  if (decoded.kind !== 'event') throw new Error('no event')
+  const part = (start: number | undefined, end: number | undefined) =>
+    start === undefined || start < 0 ? null : records.bytes.subarray(start, end)
+  await client.query(
+    `update events set key = $3, value = $4, headers = $5, kafka_timestamp = $6, id = $7, type = $8, source = $9,
+            tenant_id = $10, event_time = $11, classification = $12, policy_tags = $13, content_hash = $14, leaf_hash = $15
+      where log_id = $1 and "offset" = $2`,
+    [
+      open.log.logId,
+      records.offsets[0],
+      part(records.keyStarts[0], records.keyEnds[0]),
+      part(records.valueStarts[0], records.valueEnds[0]),
+      part(records.headerStarts[0], records.headerEnds[0]),
+      records.timestamps[0],
+      decoded.id,
+      decoded.type,
+      decoded.source,
+      decoded.tenantId,
+      decoded.timestampMs,
+      decoded.classification,
+      decoded.policyTags,
+      Buffer.from(decoded.contentHash, 'latin1'),
+      Buffer.from(leaf, 'latin1'),
+    ],
+  )
+}
