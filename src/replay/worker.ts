@@ -32,10 +32,20 @@ const SHUTDOWN_GRACE_MS = 8_000
  * time-out after its last one.
  */
 const HEARTBEAT_THROTTLE_MS = 1_000
+/**
+ * Tasks are asked for in few calls: one that lies with Temporal for a worker that is frozen or cut off swallows a task for
+ * a heartbeat time-out (an activity) or a task time-out (a workflow). With the eight and ten of the SDK's defaults it took
+ * others up to 25 s to go on. Two is the least for workflows: their own queue and the one of a worker's cache.
+ */
+const ACTIVITY_POLLS = 1
+const WORKFLOW_POLLS = 2
 /** A workflow task for a worker that is gone waits this long before another one may take it. */
 const STICKY_MS = 3_000
 
-/** Starts at once and returns; waits for Temporal as long as it takes, and says so once. */
+/**
+ * Starts at once and returns; waits for Temporal as long as it takes, and says so once. A worker that can never run, since
+ * its workflows cannot be bundled, leaves a rejection unhandled: that ends the process, which would do nothing for ever.
+ */
 export function startReplayWorker(options: ReplayWorkerOptions): ReplayWorker {
   const { logger } = options.activities
   installRuntime(logger)
@@ -79,7 +89,10 @@ export function startReplayWorker(options: ReplayWorkerOptions): ReplayWorker {
   }
 
   const running = run()
-  running.catch((error: unknown) => logger.error('the worker cannot run', { error }))
+  running.catch((error: unknown) => {
+    logger.error('the worker cannot run', { error })
+    throw error
+  })
   return {
     state: () => state,
     async stop() {
@@ -103,6 +116,8 @@ function createWorker(
     workflowBundle,
     activities: createActivities(options.activities, draining),
     maxConcurrentActivityTaskExecutions: options.maxConcurrentActivities,
+    maxConcurrentActivityTaskPolls: ACTIVITY_POLLS,
+    maxConcurrentWorkflowTaskPolls: WORKFLOW_POLLS,
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
     defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
     stickyQueueScheduleToStartTimeout: STICKY_MS,

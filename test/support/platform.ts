@@ -12,9 +12,10 @@ export class PlatformProcess {
   readonly #child: ChildProcess
   #output = ''
 
-  constructor(role: Role, env: Readonly<Record<string, string>>) {
+  /** `sources`: the folder with src and workflows; this checkout when left out. */
+  constructor(role: Role, env: Readonly<Record<string, string>>, sources = root) {
     this.#child = spawn(process.execPath, ['src/main.ts', role], {
-      cwd: root,
+      cwd: sources,
       env: { PATH: process.env['PATH'], LOG_LEVEL: 'info', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
