@@ -1,11 +1,16 @@
 /** Speed of the pure steps of ingest on one core: decoding with and without the fast path, leaf, tree. */
 import { randomUUID } from 'node:crypto'
 import { createDecoder } from '../src/domain/decode.ts'
+import { preAuthEncoding } from '../src/domain/dsse.ts'
+import { canonicalEvent, policyOf, type SourceEvent } from '../src/domain/eventSchema.ts'
+import { formatSigningKey, parseSigningKey } from '../src/domain/evidence/noteKeys.ts'
 import { recordLeaf } from '../src/domain/leaf.ts'
 import { appendLeaves, emptyFrontier } from '../src/domain/merkle.ts'
 import type { Hash, LeafIndex, SourceRecords } from '../src/domain/model.ts'
+import { EVENT_PAYLOAD_TYPE, type SourceSignatures } from '../src/domain/producerSignature.ts'
 
 const EVENTS = 20_000
+const SIGNED_EVENTS = 1_000
 const ROUNDS = 10
 
 /** The 370-byte event of the project's figures. */
@@ -86,8 +91,29 @@ const spaced = layOut(
   ),
 )
 
-function decodeAll(fastPath: boolean, source: SourceRecords): void {
-  const decode = createDecoder({ maxValueBytes: 1 << 20, fastPath })
+const key = parseSigningKey(formatSigningKey('bench.example', Buffer.alloc(32, 1)))
+if (!key.ok) throw new Error(key.detail)
+const signingKey = key.value
+
+/** Events signed as a producer does; fewer, since a signature costs more than all else together. */
+const signed = layOut(
+  Array.from({ length: SIGNED_EVENTS }, (_, index) => {
+    const event = JSON.parse(makeEvent(index)) as SourceEvent
+    const body = Buffer.from(canonicalEvent(event, policyOf(event)))
+    const sig = signingKey.sign(preAuthEncoding(EVENT_PAYLOAD_TYPE, body)).toString('base64')
+    const signature = JSON.stringify({ payloadType: EVENT_PAYLOAD_TYPE, signatures: [{ sig }] })
+    return JSON.stringify({ ...event, provenance: { signature } })
+  }),
+)
+
+const mustSign = (names: readonly string[]): ReadonlyMap<string, SourceSignatures> =>
+  new Map(names.map((name) => [name, { policy: 'require', keys: [signingKey.verifierKey] }]))
+const nobody = mustSign([])
+const others = mustSign(Array.from({ length: 1_000 }, (_, index) => `other-${index}`))
+const everybody = mustSign(Array.from({ length: 10 }, (_, index) => `svc-${index}`))
+
+function decodeAll(fastPath: boolean, source: SourceRecords, sources = nobody): void {
+  const decode = createDecoder({ maxValueBytes: 1 << 20, fastPath, signatures: { sources } })
   for (let index = 0; index < source.count; index++) {
     const decoded = decode(
       source.bytes,
@@ -107,6 +133,8 @@ function allLeaves(): Hash[] {
 const leaves = allLeaves()
 measure('decode through zod', EVENTS, () => decodeAll(false, records))
 measure('decode, fast path', EVENTS, () => decodeAll(true, records))
+measure('decode, fast path, 1,000 others sign', EVENTS, () => decodeAll(true, records, others))
+measure('decode, signed and verified', SIGNED_EVENTS, () => decodeAll(true, signed, everybody))
 measure('decode, fast path, with white space', EVENTS, () => decodeAll(true, spaced))
 measure('leaf', EVENTS, allLeaves)
 measure('append to the tree', EVENTS, () => {

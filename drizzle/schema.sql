@@ -87,6 +87,16 @@ table partition_logs with (fillfactor=50)
   frontier bytea not null
   last_ingested_at timestamp with time zone
   created_at timestamp with time zone not null
+table producer_keys
+  sequence bigint not null generated always as identity
+  source text not null
+  name text not null
+  key_id text not null
+  public_key bytea not null
+  valid_from timestamp with time zone not null
+  valid_until timestamp with time zone
+  created_at timestamp with time zone not null default clock_timestamp()
+  created_by text not null
 table replay_logs
   plan_id uuid not null
   log_id integer not null
@@ -118,6 +128,12 @@ table replays
   error_code text
   error_detail text
   updated_at timestamp with time zone not null default clock_timestamp()
+table signature_policies
+  sequence bigint not null generated always as identity
+  source text not null
+  policy text not null
+  created_at timestamp with time zone not null default clock_timestamp()
+  created_by text not null
 table signing_keys
   sequence bigint not null generated always as identity
   name text not null
@@ -172,6 +188,10 @@ partition_logs partition_logs_partition CHECK (((partition >= 0) AND (incarnatio
 partition_logs partition_logs_pkey PRIMARY KEY (id)
 partition_logs partition_logs_size CHECK (((size >= 0) AND (size <= (next_offset - start_offset))))
 partition_logs partition_logs_start CHECK (((start_offset >= 0) AND (next_offset >= start_offset)))
+producer_keys producer_keys_key_id CHECK ((key_id ~ '^[0-9a-f]{8}$'::text))
+producer_keys producer_keys_pkey PRIMARY KEY (sequence)
+producer_keys producer_keys_public_key CHECK ((octet_length(public_key) = 32))
+producer_keys producer_keys_validity CHECK ((valid_until > valid_from))
 replay_logs replay_logs_log_id_partition_logs_id_fk FOREIGN KEY (log_id) REFERENCES partition_logs(id)
 replay_logs replay_logs_pkey PRIMARY KEY (plan_id, log_id)
 replay_logs replay_logs_plan_id_replays_plan_id_fk FOREIGN KEY (plan_id) REFERENCES replays(plan_id)
@@ -180,6 +200,8 @@ replays replays_pkey PRIMARY KEY (plan_id)
 replays replays_replay_id_key UNIQUE (replay_id)
 replays replays_sequence_key UNIQUE (sequence)
 replays replays_status CHECK ((status = ANY (ARRAY['planning'::text, 'running'::text, 'paused'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
+signature_policies signature_policies_pkey PRIMARY KEY (sequence)
+signature_policies signature_policies_policy CHECK ((policy = ANY (ARRAY['ignore'::text, 'verify'::text, 'require'::text])))
 signing_keys signing_keys_key_id CHECK ((key_id ~ '^[0-9a-f]{8}$'::text))
 signing_keys signing_keys_period CHECK ((signs_until > signs_from))
 signing_keys signing_keys_pkey PRIMARY KEY (sequence)
@@ -209,10 +231,14 @@ CREATE INDEX operator_actions_created_at ON public.operator_actions USING btree 
 CREATE UNIQUE INDEX operator_actions_pkey ON public.operator_actions USING btree (id)
 CREATE UNIQUE INDEX partition_logs_incarnation_key ON public.partition_logs USING btree (topic, partition, incarnation)
 CREATE UNIQUE INDEX partition_logs_pkey ON public.partition_logs USING btree (id)
+CREATE UNIQUE INDEX producer_keys_pkey ON public.producer_keys USING btree (sequence)
+CREATE INDEX producer_keys_source ON public.producer_keys USING btree (source, name, key_id, sequence)
 CREATE UNIQUE INDEX replay_logs_pkey ON public.replay_logs USING btree (plan_id, log_id)
 CREATE UNIQUE INDEX replays_pkey ON public.replays USING btree (plan_id)
 CREATE UNIQUE INDEX replays_replay_id_key ON public.replays USING btree (replay_id)
 CREATE UNIQUE INDEX replays_sequence_key ON public.replays USING btree (sequence)
+CREATE UNIQUE INDEX signature_policies_pkey ON public.signature_policies USING btree (sequence)
+CREATE INDEX signature_policies_source ON public.signature_policies USING btree (source, sequence)
 CREATE UNIQUE INDEX signing_keys_pkey ON public.signing_keys USING btree (sequence)
 CREATE UNIQUE INDEX verification_parts_pkey ON public.verification_parts USING btree (verification_id, log_id)
 CREATE UNIQUE INDEX verification_results_pkey ON public.verification_results USING btree (verification_id)
@@ -230,6 +256,8 @@ A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ope
 A CREATE TRIGGER grow_log BEFORE UPDATE ON public.partition_logs FOR EACH ROW EXECUTE FUNCTION grow_log()
 A CREATE TRIGGER open_log BEFORE INSERT ON public.partition_logs FOR EACH ROW EXECUTE FUNCTION open_log()
 A CREATE TRIGGER reject_change BEFORE DELETE OR TRUNCATE ON public.partition_logs FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.producer_keys FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.signature_policies FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.signing_keys FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.verification_parts FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.verification_results FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
@@ -347,8 +375,10 @@ INSERT on public.events
 INSERT on public.gaps
 INSERT on public.log_nodes
 INSERT on public.operator_actions
+INSERT on public.producer_keys
 INSERT on public.replay_logs
 INSERT on public.replays
+INSERT on public.signature_policies
 INSERT on public.signing_keys
 INSERT on public.verification_parts
 INSERT on public.verification_results
@@ -362,8 +392,10 @@ SELECT on public.gaps
 SELECT on public.log_nodes
 SELECT on public.operator_actions
 SELECT on public.partition_logs
+SELECT on public.producer_keys
 SELECT on public.replay_logs
 SELECT on public.replays
+SELECT on public.signature_policies
 SELECT on public.signing_keys
 SELECT on public.verification_parts
 SELECT on public.verification_results

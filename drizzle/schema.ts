@@ -217,6 +217,46 @@ export const signingKeys = pgTable(
   ],
 )
 
+/** Public keys of producers, per source. Of each key of a source the newest row counts. */
+export const producerKeys = pgTable(
+  'producer_keys',
+  {
+    sequence: int8('sequence').primaryKey().generatedAlwaysAsIdentity(),
+    source: text('source').notNull(),
+    name: text('name').notNull(),
+    /** 8 lower-case hex digits. */
+    keyId: text('key_id').notNull(),
+    publicKey: bytea('public_key').notNull(),
+    validFrom: time('valid_from').notNull(),
+    /** Exclusive; null while no end is set. */
+    validUntil: time('valid_until'),
+    createdAt: time('created_at').notNull().default(sql`clock_timestamp()`),
+    createdBy: text('created_by').notNull(),
+  },
+  (t) => [
+    index('producer_keys_source').on(t.source, t.name, t.keyId, t.sequence),
+    check('producer_keys_public_key', sql`octet_length(${t.publicKey}) = 32`),
+    check('producer_keys_key_id', sql`${t.keyId} ~ '^[0-9a-f]{8}$'`),
+    check('producer_keys_validity', sql`${t.validUntil} > ${t.validFrom}`),
+  ],
+)
+
+/** What a source's events must show. Of each source the newest row counts; a source without one need not sign. */
+export const signaturePolicies = pgTable(
+  'signature_policies',
+  {
+    sequence: int8('sequence').primaryKey().generatedAlwaysAsIdentity(),
+    source: text('source').notNull(),
+    policy: text('policy').notNull(),
+    createdAt: time('created_at').notNull().default(sql`clock_timestamp()`),
+    createdBy: text('created_by').notNull(),
+  },
+  (t) => [
+    index('signature_policies_source').on(t.source, t.sequence),
+    check('signature_policies_policy', sql`${t.policy} in ('ignore', 'verify', 'require')`),
+  ],
+)
+
 export const operatorActions = pgTable(
   'operator_actions',
   {

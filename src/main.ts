@@ -77,7 +77,7 @@ async function run(role: Role, config: Config, log: Logger, stopping: AbortSigna
   const asked = aborted(stopping)
   try {
     await untilSchemaReady(context.store.schema, log, stopping)
-    if (work.ingests) parts.push(startIngestRole(context, work.ingestStatus))
+    if (work.ingests) parts.push(await startIngestRole(context, work.ingestStatus, stopping))
     if (work.works) parts.push((await import('./roles/worker.ts')).startWorkerRole(context))
     log.info('ready', { url: server.url })
     await asked

@@ -3,6 +3,7 @@
  * handed in by the composition root. Types only.
  */
 import type { KeyPeriod } from './domain/evidence/keyPeriods.ts'
+import type { VerifierKey } from './domain/evidence/noteKeys.ts'
 import type {
   Classification,
   DeadLetterCode,
@@ -17,6 +18,8 @@ import type {
   StoredNode,
   UndecodableBatch,
 } from './domain/model.ts'
+import type { ProducerKeyRequest, SignaturePolicyRequest } from './domain/producerRequests.ts'
+import type { SignaturePolicy, SourceSignatures } from './domain/producerSignature.ts'
 import type { EventFilters, ReplayPlan, ReplayReceipt, ReplayStatus } from './domain/replay.ts'
 import type { Beyond } from './domain/verification/concludeLog.ts'
 import type {
@@ -259,6 +262,37 @@ export interface SigningKeyStore {
   keyState(): Promise<KeyState>
   /** Records what `decide` changed, one caller at a time. What it throws comes through, and nothing is recorded. */
   changeKeys<T extends { readonly periods: readonly KeyPeriod[] }>(decide: (state: KeyState) => T): Promise<T>
+}
+
+// ───────────────────────────── producers (src/store) ─────────────────────────────
+
+export interface ProducerKey {
+  readonly key: VerifierKey
+  readonly validFrom: Date
+  /** Exclusive; null while no end is set. */
+  readonly validUntil: Date | null
+}
+
+export interface ProducerSource {
+  readonly source: string
+  readonly policy: SignaturePolicy
+  /** All that it ever had, the oldest first. */
+  readonly keys: readonly ProducerKey[]
+}
+
+export interface ProducerStore {
+  /** Sources whose signatures are looked at, with the keys that are valid now. */
+  signatureSources(): Promise<ReadonlyMap<string, SourceSignatures>>
+  /** By source, from behind `after`; one alone with `source`. */
+  listSources(query: {
+    readonly source?: string
+    readonly after?: string
+    readonly limit: number
+  }): Promise<readonly ProducerSource[]>
+  /** Adds a key, or gives a known one another validity. Throws PRODUCERS_FULL. */
+  putKey(request: ProducerKeyRequest, createdBy: string): Promise<ProducerSource>
+  /** Throws PRODUCER_KEY_MISSING for a policy that needs a key where none is valid, PRODUCERS_FULL. */
+  putPolicy(request: SignaturePolicyRequest, createdBy: string): Promise<ProducerSource>
 }
 
 // ───────────────────────────── replays (src/store) ─────────────────────────────

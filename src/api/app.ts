@@ -11,6 +11,7 @@ import { accounting, sendProblem } from './respond.ts'
 import { addCheckpointRoutes } from './routes/checkpoints.ts'
 import { addEventRoutes } from './routes/events.ts'
 import { addLogRoutes } from './routes/logs.ts'
+import { addProducerRoutes } from './routes/producers.ts'
 import { addReplayRoutes } from './routes/replays.ts'
 import { type ApiDependencies, addHealthRoutes, type HealthDependencies } from './routing.ts'
 
@@ -27,6 +28,7 @@ export function createApi(deps: ApiDependencies): Express {
   addCheckpointRoutes(app, deps)
   addEventRoutes(app, deps)
   addLogRoutes(app, deps)
+  addProducerRoutes(app, deps)
   app.use(notFound)
   app.use(answerErrors(deps.log, deps.queries))
   return app

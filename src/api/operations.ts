@@ -1,6 +1,8 @@
 import type { CheckpointRequest } from '../domain/checkpointRequest.ts'
 import type { IncarnationRequest } from '../domain/incarnationRequest.ts'
 import type { LogView, OpenedIncarnationsView } from '../domain/logView.ts'
+import type { ProducerKeyRequest, SignaturePolicyRequest } from '../domain/producerRequests.ts'
+import type { ProducerView } from '../domain/producerView.ts'
 import type { RecoveryRequest } from '../domain/recoveryRequest.ts'
 import type { ReplayRequest, ReplayStatus } from '../domain/replay.ts'
 import type { ReplayView } from '../domain/replayView.ts'
@@ -58,6 +60,13 @@ export interface Operations {
     readonly to: string
     readonly partition?: number
   }): Promise<string>
+  /** By source. Throws BAD_REQUEST for a cursor that is none. */
+  listProducers(query: { source?: string; cursor?: string; limit: number }): Promise<Page<ProducerView>>
+  /** Throws PRODUCERS_FULL, BAD_REQUEST. */
+  putProducerKey(request: ProducerKeyRequest, requestedBy: string): Promise<ProducerView>
+  /** The two throw PRODUCER_KEY_MISSING; the second PRODUCERS_FULL too. */
+  checkSignaturePolicy(request: SignaturePolicyRequest): Promise<void>
+  putSignaturePolicy(request: SignaturePolicyRequest, requestedBy: string): Promise<ProducerView>
 }
 
 /** What the API reads and writes without a workflow. */

@@ -4,11 +4,12 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { CanonicalJsonError } from './canonicalJson.ts'
-import { contentHashOf, eventSchema, type Policy, policyOf, type SourceEvent } from './eventSchema.ts'
+import { canonicalEvent, eventSchema, type Policy, policyOf, type SourceEvent } from './eventSchema.ts'
 import { decodeFast } from './fastPath.ts'
-import { hashToHex } from './hash.ts'
+import { hashToHex, sha256 } from './hash.ts'
 import { findFlaw, isDeeperThan } from './jsonText.ts'
 import type { AcceptedEvent, Decoded, Hash, Rejection } from './model.ts'
+import { checkSignature, type SourceSignatures } from './producerSignature.ts'
 import { reject, showIssues, showSyntaxError } from './rejection.ts'
 
 /** Arrays and objects open at once, the event itself included; deeper is TOO_DEEP. */
@@ -21,7 +22,17 @@ export interface DecoderOptions {
   readonly maxDepth?: number
   /** The byte-level path beside zod (fastPath.ts); the verdicts are the same, only the speed differs. */
   readonly fastPath: boolean
+  /** Whose events must show signatures; nobody's by default. */
+  readonly signatures?: SignatureRegistry
 }
+
+/** Looked at for each value, so that whoever keeps it can put other sources in its place between two of them. */
+export interface SignatureRegistry {
+  /** By source; those that are not in it need not sign, and nothing of their signatures is looked at. */
+  readonly sources: ReadonlyMap<string, SourceSignatures>
+}
+
+const nobodySigns: SignatureRegistry = { sources: new Map() }
 
 /** Decodes the value at `[start, end)`; `start` −1 is a null value. Never throws. */
 export type Decoder = (bytes: Buffer, start: number, end: number) => Decoded
@@ -29,10 +40,11 @@ export type Decoder = (bytes: Buffer, start: number, end: number) => Decoded
 /**
  * Checks in this order, and the first that fails names the dead letter: null value (TOMBSTONE), size (TOO_LARGE),
  * UTF-8 (INVALID_UTF8), depth (TOO_DEEP), JSON (INVALID_JSON; an empty value and a byte order mark too), schema and
- * well-formed text (SCHEMA), the producer's own hash (HASH_MISMATCH).
+ * well-formed text (SCHEMA), the producer's own hash (HASH_MISMATCH), the producer's signature (SIGNATURE). The last
+ * depends on the registry, all others on the value and the options alone.
  */
 export function createDecoder(options: DecoderOptions): Decoder {
-  const { maxValueBytes, fastPath } = options
+  const { maxValueBytes, fastPath, signatures = nobodySigns } = options
   const maxDepth = Math.min(options.maxDepth ?? MAX_JSON_DEPTH, MAX_JSON_DEPTH)
   return (bytes, start, end) => {
     if (start < 0) return reject('TOMBSTONE', 'the record has no value')
@@ -40,13 +52,21 @@ export function createDecoder(options: DecoderOptions): Decoder {
       return reject('TOO_LARGE', `the value has ${end - start} bytes, more than ${maxValueBytes}`)
     if (fastPath) {
       const event = decodeFast(bytes, start, end, maxDepth)
-      if (event !== null) return event
+      // A signature needs the canonical text, which the fast path does not make.
+      if (event !== null && (signatures.sources.size === 0 || !signatures.sources.has(event.source)))
+        return event
     }
-    return decodeThroughSchema(bytes, start, end, maxDepth)
+    return decodeThroughSchema(bytes, start, end, maxDepth, signatures)
   }
 }
 
-function decodeThroughSchema(bytes: Buffer, start: number, end: number, maxDepth: number): Decoded {
+function decodeThroughSchema(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  maxDepth: number,
+  signatures: SignatureRegistry,
+): Decoded {
   if (start === end) return reject('INVALID_JSON', 'the value is empty')
   const text = bytes.toString('utf8', start, end)
   // Invalid bytes come out as U+FFFD, so text without it needs no second look.
@@ -63,21 +83,26 @@ function decodeThroughSchema(bytes: Buffer, start: number, end: number, maxDepth
   const parsed = eventSchema.safeParse(value)
   if (!parsed.success) return reject('SCHEMA', showIssues(parsed.error.issues))
   // zod's own result lacks what the schema does not name; the parsed value has it all.
-  return acceptEvent(value as SourceEvent)
+  return acceptEvent(value as SourceEvent, signatures)
 }
 
-function acceptEvent(event: SourceEvent): Decoded {
+function acceptEvent(event: SourceEvent, { sources }: SignatureRegistry): Decoded {
   const flaw = findFlawOutsideHash(event)
   if (flaw !== null) return reject('SCHEMA', flaw)
   const policy = policyOf(event)
-  let contentHash: Hash
+  let canonical: string
   try {
-    contentHash = contentHashOf(event, policy)
+    canonical = canonicalEvent(event, policy)
   } catch (error) {
     if (!(error instanceof CanonicalJsonError)) throw error
     return reject('SCHEMA', findFlaw(event, []) ?? error.message)
   }
-  return checkProducerHash(event, contentHash) ?? toAccepted(event, policy, contentHash)
+  const contentHash = sha256(canonical)
+  return (
+    checkProducerHash(event, contentHash) ??
+    checkProducerSignature(event, canonical, sources.get(event.source)) ??
+    toAccepted(event, policy, contentHash)
+  )
 }
 
 /** The members that canonicalisation looks at and checks by itself. */
@@ -99,6 +124,16 @@ function checkProducerHash(event: SourceEvent, contentHash: Hash): Rejection | n
   const hex = hashToHex(contentHash)
   if (claimed.replace(/^sha256:/, '').toLowerCase() === hex) return null
   return reject('HASH_MISMATCH', `provenance.hash: the content has the hash sha256:${hex}`)
+}
+
+function checkProducerSignature(
+  { provenance }: SourceEvent,
+  canonical: string,
+  required: SourceSignatures | undefined,
+): Rejection | null {
+  if (required === undefined) return null
+  const verdict = checkSignature(required, provenance?.signature, canonical)
+  return verdict.ok ? null : reject(verdict.code, verdict.detail)
 }
 
 function toAccepted(event: SourceEvent, policy: Policy, contentHash: Hash): AcceptedEvent {

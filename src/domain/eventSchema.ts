@@ -3,8 +3,7 @@
  */
 import { z } from 'zod'
 import { canonicalize } from './canonicalJson.ts'
-import { sha256 } from './hash.ts'
-import { type Classification, classifications, type Hash } from './model.ts'
+import { type Classification, classifications } from './model.ts'
 
 /** Most UTF-16 code units in a text that becomes a column. */
 export const MAX_COLUMN_LENGTH = 256
@@ -107,7 +106,3 @@ export function canonicalEvent(event: SourceEvent, policy: Policy): string {
     v: 1,
   })
 }
-
-/** SHA-256 of the UTF-8 of `canonicalEvent`. */
-export const contentHashOf = (event: SourceEvent, policy: Policy): Hash =>
-  sha256(canonicalEvent(event, policy))

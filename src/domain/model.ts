@@ -33,6 +33,7 @@ export const deadLetterCodes = [
   'TOO_DEEP',
   'SCHEMA',
   'HASH_MISMATCH',
+  'SIGNATURE',
   'TOMBSTONE',
   'TOO_LARGE',
   'DUPLICATE_ID',

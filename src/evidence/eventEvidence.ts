@@ -32,9 +32,10 @@ export async function proveEvent(
   event: StoredEvent,
   checkpointId: string | undefined,
 ): Promise<string> {
-  const position =
-    checkpointId === undefined ? await newestOver(deps, event) : await namedOver(deps, event, checkpointId)
-  const { periods } = await deps.signingKeys.keyState()
+  const [position, { periods }] = await Promise.all([
+    checkpointId === undefined ? newestOver(deps, event) : namedOver(deps, event, checkpointId),
+    deps.signingKeys.keyState(),
+  ])
   const { origin, root } = openPosition(position, event, periods)
   const { size, note } = position
   const record = exportEvent(event, origin)

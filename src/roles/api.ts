@@ -2,6 +2,7 @@ import type { Express } from 'express'
 import { createApi } from '../api/app.ts'
 import type { Readiness } from '../api/health.ts'
 import { createEvidenceOperations } from '../evidence/operations.ts'
+import { createProducerOperations } from '../evidence/producerOperations.ts'
 import { createLogOperations } from '../ingest/logOperations.ts'
 import { registerLogMetrics } from '../metrics/logs.ts'
 import { createReplayOperations } from '../replay/operations.ts'
@@ -38,12 +39,13 @@ export function createApiRole(
     signingKeys: store.signingKeys,
     instanceName: config.signing.instanceName,
   })
+  const producers = createProducerOperations(store.producers, Date.now)
   registerLogMetrics(metrics.registry, store.queries.allLogs)
   return createApi({
     readiness,
     metrics,
     log,
-    operations: { ...replays, ...logs, ...evidence },
+    operations: { ...replays, ...logs, ...evidence, ...producers },
     queries: { ...store.queries, ...store.checkpoints, ...store.signingKeys },
     allowedHosts: config.http.allowedHosts,
   })

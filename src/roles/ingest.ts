@@ -4,6 +4,7 @@ import { remedyFor } from '../ingest/closure.ts'
 import { createRecordDecoder } from '../ingest/decoder.ts'
 import { startIngest } from '../ingest/ingest.ts'
 import type { IngestObserver } from '../ingest/observer.ts'
+import { watchProducers } from '../ingest/producers.ts'
 import type { TopicIngestSettings } from '../ingest/topic.ts'
 import { createSourceConsumerFactory } from '../kafka/source-consumer.ts'
 import type { RoleContext, RunningRole } from './context.ts'
@@ -14,20 +15,30 @@ const maxWaitMs = 100
 const maxGroupEvents = 10_000
 const maxGroupBytes = 4 << 20
 
-/** Starts ingest of all topics; the health of each log goes into `status`. */
-export function startIngestRole(context: RoleContext, status: IngestStatus): RunningRole {
+/** Starts ingest of all topics once it is known who must sign; the health of each log goes into `status`. */
+export async function startIngestRole(
+  context: RoleContext,
+  status: IngestStatus,
+  signal: AbortSignal,
+): Promise<RunningRole> {
   const { config, log, store, kafka, directory } = context
-  return startIngest(config.kafka.topics, {
+  const { maxValueBytes, fastPath } = config.ingest
+  const signatures = await watchProducers(() => store.producers.signatureSources(), log, signal)
+  const ingest = startIngest(config.kafka.topics, {
     consumers: createSourceConsumerFactory(kafka, directory),
     writer: store.writer,
     directory,
     observer: status.observe(context.metrics.ingest),
-    decode: createRecordDecoder(
-      createDecoder({ maxValueBytes: config.ingest.maxValueBytes, fastPath: config.ingest.fastPath }),
-    ),
+    decode: createRecordDecoder(createDecoder({ maxValueBytes, fastPath, signatures })),
     log,
     settings: settingsOf(context),
   })
+  return {
+    async stop() {
+      await ingest.stop()
+      await signatures.stop()
+    },
+  }
 }
 
 function settingsOf({ config }: RoleContext): TopicIngestSettings {

@@ -106,19 +106,37 @@ async function newestCovering(
   id: LogId,
   index: LeafIndex,
 ): Promise<SignedPosition | null> {
-  const covers = sql`p.log_id = ${id} and p.size > ${index} and p.note is not null`
-  const { rows } = await db.execute<{ id: string }>(sql`
-    select c.id from public.checkpoints c
+  const covers = sql`log_id = ${id} and size > ${index} and note is not null`
+  const { rows } = await db.execute<CoveringRow>(sql`
+    select p.checkpoint_id, (extract(epoch from c.created_at) * 1000)::bigint as created_ms, p.partition, p."offset",
+           p.size, p.root_hash, p.note
+      from public.checkpoints c
+      join lateral (select * from public.checkpoint_positions where checkpoint_id = c.id and ${covers}) p on true
      where c.topic = (select topic from public.partition_logs where id = ${id})
-       and exists (select from public.checkpoint_positions p where ${covers})
-       and exists (select from public.checkpoint_positions p where p.checkpoint_id = c.id and ${covers})
+       and exists (select from public.checkpoint_positions where ${covers})
      order by c.sequence desc limit 1`)
   const [row] = rows
-  const checkpoint = row === undefined ? null : await find(db, eq(checkpoints.id, row.id))
-  const position = checkpoint?.positions.find((each) => each.logId === id)
-  if (checkpoint === null || position === undefined || position.note === null) return null
-  const { id: checkpointId, createdAt } = checkpoint
-  return { ...position, note: position.note, checkpointId, createdAt }
+  if (row === undefined) return null
+  return {
+    checkpointId: row.checkpoint_id,
+    createdAt: new Date(Number(row.created_ms)),
+    logId: id,
+    partition: row.partition,
+    offset: offset(BigInt(row.offset)),
+    size: leafIndex(BigInt(row.size)),
+    rootHash: hashFromBytes(row.root_hash),
+    note: row.note,
+  }
+}
+
+interface CoveringRow extends Record<string, unknown> {
+  readonly checkpoint_id: string
+  readonly created_ms: string
+  readonly partition: number
+  readonly offset: string
+  readonly size: string
+  readonly root_hash: Buffer
+  readonly note: string
 }
 
 function present(checkpoint: Checkpoint | null): Checkpoint {

@@ -13,7 +13,9 @@ const TRANSACTION_TIMEOUT_MS = 30_000
 const LOCK = sql.raw('1937010286, 2')
 
 interface KeyRow extends Record<string, unknown> {
-  readonly name: string
+  readonly now_ms: string
+  /** Null, with all that follows, when there is no key. */
+  readonly name: string | null
   readonly public_key: Buffer
   readonly from_ms: string
   readonly until_ms: string | null
@@ -21,9 +23,12 @@ interface KeyRow extends Record<string, unknown> {
 
 /** Of each key its newest row counts; the others show what was believed before. */
 const currentKeys = sql`
-  select name, public_key, (extract(epoch from signs_from) * 1000)::bigint as from_ms,
+  select (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms, name, public_key,
+         (extract(epoch from signs_from) * 1000)::bigint as from_ms,
          (extract(epoch from signs_until) * 1000)::bigint as until_ms
-    from (select distinct on (name, key_id) * from public.signing_keys order by name, key_id, sequence desc) k
+    from (select) one
+    left join (select distinct on (name, key_id) * from public.signing_keys
+                order by name, key_id, sequence desc) k on true
    order by signs_from`
 
 export function createSigningKeyStore(database: Database): SigningKeyStore {
@@ -45,16 +50,13 @@ export function createSigningKeyStore(database: Database): SigningKeyStore {
 
 async function readState(db: NodePgDatabase | Transaction): Promise<KeyState> {
   const { rows } = await db.execute<KeyRow>(currentKeys)
-  const clock = await db.execute<{ now_ms: string }>(
-    sql`select (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms`,
-  )
   return {
-    periods: rows.map(({ name, public_key, from_ms, until_ms }) => ({
-      key: verifierKey(name, public_key),
-      fromMs: Number(from_ms),
-      untilMs: until_ms === null ? null : Number(until_ms),
-    })),
-    nowMs: Number(onlyRow(clock.rows, 'the clock').now_ms),
+    periods: rows.flatMap(({ name, public_key, from_ms, until_ms }) => {
+      if (name === null) return []
+      const untilMs = until_ms === null ? null : Number(until_ms)
+      return [{ key: verifierKey(name, public_key), fromMs: Number(from_ms), untilMs }]
+    }),
+    nowMs: Number(onlyRow(rows, 'the clock').now_ms),
   }
 }
 

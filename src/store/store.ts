@@ -3,6 +3,7 @@ import type {
   EventLogReader,
   EventLogWriter,
   LogAudit,
+  ProducerStore,
   QueryStore,
   ReplayStore,
   SchemaProbe,
@@ -11,6 +12,7 @@ import type {
 } from '../ports.ts'
 import { createCheckpointStore } from './checkpoints.ts'
 import type { Database } from './database.ts'
+import { createProducerStore } from './producers.ts'
 import { createQueryStore } from './queries.ts'
 import { createEventLogReader } from './reader.ts'
 import { createReplayStore } from './replays.ts'
@@ -26,6 +28,7 @@ export interface Store {
   readonly audit: LogAudit
   readonly checkpoints: CheckpointStore
   readonly signingKeys: SigningKeyStore
+  readonly producers: ProducerStore
   readonly replays: ReplayStore
   readonly verifications: VerificationStore
   readonly queries: QueryStore
@@ -39,6 +42,7 @@ export const createStore = (database: Database, options: WriterOptions = {}): St
   audit: createLogAudit(database),
   checkpoints: createCheckpointStore(database),
   signingKeys: createSigningKeyStore(database),
+  producers: createProducerStore(database),
   replays: createReplayStore(database),
   verifications: createVerificationStore(database),
   queries: createQueryStore(database),

@@ -69,6 +69,10 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
     eventRecord: unexpected,
     eventProof: unexpected,
     consistencyProof: unexpected,
+    listProducers: unexpected,
+    putProducerKey: unexpected,
+    checkSignaturePolicy: unexpected,
+    putSignaturePolicy: unexpected,
     ...options.operations,
   }
   const queries: ApiQueries = {

@@ -96,6 +96,11 @@ describe('who may import whom', () => {
     ).toEqual([])
   })
 
+  it('records and proofs for outsiders come from the domain, over ports', () => {
+    const allowed = [/^src\/(domain|evidence)\//, /^src\/(errors|ports)\.ts$/]
+    expect(offenders('src/evidence', allowed)).toEqual([])
+  })
+
   it('workflows are deterministic: the SDK, the domain, codes and types only', () => {
     const allowed = [
       /^@temporalio\/(workflow|common)$/,

@@ -13,6 +13,8 @@ const appendOnly = [
   'checkpoints',
   'checkpoint_positions',
   'signing_keys',
+  'producer_keys',
+  'signature_policies',
   'operator_actions',
 ]
 

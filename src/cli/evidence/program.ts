@@ -13,6 +13,13 @@ import {
   type OutFlags,
 } from './fetch.ts'
 import { type MakeKeyFlags, makeKey } from './makeKey.ts'
+import {
+  addProducerKey,
+  listProducers,
+  type PolicyFlags,
+  type ProducerKeyFlags,
+  setSignaturePolicy,
+} from './producers.ts'
 import { type VerifyFlags, verify } from './verify.ts'
 
 /** The commands of `pnpm evidence`. Only those that fetch evidence need the service. */
@@ -48,6 +55,7 @@ export function createEvidenceProgram(context: FetchContext): Command {
     .option(...json)
     .action((flags: MakeKeyFlags) => makeKey(flags, terminal))
   addFetchCommands(program, context)
+  addProducerCommands(program, context)
   return program
 }
 
@@ -83,6 +91,35 @@ function addFetchCommands(program: Command, context: FetchContext): void {
   add('keys', 'get the verifier keys that sign checkpoints, now or before').action((flags: OutFlags) =>
     fetchKeys(flags, context),
   )
+}
+
+function addProducerCommands(program: Command, context: FetchContext): void {
+  const add = (name: string, description: string): Command =>
+    program
+      .command(name)
+      .description(`${description} (through the service at API_URL)`)
+      .option('--json', 'one JSON object on stdout')
+  add(
+    'add-producer-key',
+    'add the public key that a source signs its events with, or change how long it is valid',
+  )
+    .requiredOption('--source <source>', 'the source, as its events name it')
+    .requiredOption('--key <key>', 'verifier key: <name>+<key id>+<base64>')
+    .option('--valid-from <time>', 'ISO 8601 (default: now, or what it was)')
+    .option('--valid-until <time>', 'ISO 8601 (default: no end)')
+    .option('--reason <text>', 'why, for the record')
+    .action((flags: ProducerKeyFlags) => addProducerKey(flags, context))
+  add('set-signature-policy', 'decide what the signatures of a source are worth')
+    .requiredOption('--source <source>', 'the source, as its events name it')
+    .requiredOption(
+      '--policy <policy>',
+      'ignore, verify (those that are there) or require (every event has one)',
+    )
+    .option('--reason <text>', 'why, for the record')
+    .action((flags: PolicyFlags) => setSignaturePolicy(flags, context))
+  add('producer-keys', 'show the keys and policies of all sources')
+    .option('--source <source>', 'only this one')
+    .action((flags: { readonly source?: string }) => listProducers(flags, context))
 }
 
 const collect = (value: string, earlier: readonly string[]): readonly string[] => [...earlier, value]

@@ -1,0 +1,55 @@
+/** What producers must show, kept up to date beside the hot path: decoding only ever looks at the map that is there. */
+import type { SignatureRegistry } from '../domain/decode.ts'
+import type { SourceSignatures } from '../domain/producerSignature.ts'
+import type { Logger } from '../logger.ts'
+import { untilAvailable } from './wait.ts'
+
+/** How long a new key or policy may take to count, at most, in every ingest process. */
+const REFRESH_MS = 3_000
+
+export interface ProducerRegistry extends SignatureRegistry {
+  stop(): Promise<void>
+}
+
+/**
+ * Resolves with the first answer, however long the database is away: nothing may be decoded before, or events that must
+ * be signed would be taken without. Later the last answer counts until there is a newer one.
+ */
+export async function watchProducers(
+  ask: () => Promise<ReadonlyMap<string, SourceSignatures>>,
+  log: Logger,
+  signal: AbortSignal,
+  refreshMs = REFRESH_MS,
+): Promise<ProducerRegistry> {
+  let sources = await untilAvailable(
+    ask,
+    (error) => log.warn('ingest waits for the keys of producers', { error }),
+    signal,
+  )
+  let said = false
+  let asking: Promise<void> | null = null
+  const refresh = async (): Promise<void> => {
+    try {
+      sources = await ask()
+      said = false
+    } catch (error) {
+      if (!said) log.warn('the keys of producers are not up to date', { error })
+      said = true
+    }
+  }
+  // One question at a time, however long an answer takes.
+  const timer = setInterval(() => {
+    asking ??= refresh().finally(() => {
+      asking = null
+    })
+  }, refreshMs)
+  return {
+    get sources() {
+      return sources
+    },
+    async stop() {
+      clearInterval(timer)
+      await asking
+    },
+  }
+}
