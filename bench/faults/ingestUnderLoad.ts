@@ -47,6 +47,7 @@ export class IngestUnderLoad {
   readonly #alive = new Set<RoleProcess>()
   readonly #problems: string[] = []
   #started = 0
+  #kills = 0
   #longestStopMs = 0
 
   private constructor(stage: Stage, options: Required<UnderLoadOptions>, topic: string) {
@@ -91,10 +92,14 @@ export class IngestUnderLoad {
     return [...this.#alive]
   }
 
-  /** kill -9. */
+  /** kill -9; for a process that has been killed already: takes note of it, and resolves when it is gone. */
   async kill(role: RoleProcess): Promise<void> {
-    this.#alive.delete(role)
+    if (this.#alive.delete(role)) this.#kills++
     await this.stage.roles.kill(role)
+  }
+
+  get kills(): number {
+    return this.#kills
   }
 
   /** SIGTERM for all of these at once, as `stopAllInOrder`; they are all that there are. */
@@ -133,10 +138,15 @@ export class IngestUnderLoad {
   async finish(): Promise<void> {
     await this.stopAll()
     await this.start()
-    await this.#load.pause()
-    await this.#watch.untilLogged(this.score().produced, this.waiting('the rest of the rows'))
+    await this.settle()
     await this.stopAll()
     await this.#load.stop()
+  }
+
+  /** Ends the load, and resolves when everything produced is logged. */
+  async settle(): Promise<void> {
+    await this.#load.pause()
+    await this.#watch.untilLogged(this.score().produced, this.waiting('the rest of the rows'))
   }
 
   /** Ends the load, however far the scenario came. */

@@ -8,10 +8,11 @@ import { withClient } from '../../run/world.ts'
 import { brokenFolder, makeBrokenBuild } from '../brokenBuild.ts'
 import { api, type Damage, type Outcome, type Scenario, type ScenarioContext } from '../contract.ts'
 import { describeDamage, noDamage } from '../damage.ts'
-import { IngestKills } from '../ingestKills.ts'
+import { killInRounds } from '../ingestKills.ts'
+import { IngestUnderLoad } from '../ingestUnderLoad.ts'
 import { judgeLog } from '../judgeLog.ts'
 import { judgeTargets } from '../judgeTarget.ts'
-import { killAtStep, type Step } from '../kills.ts'
+import { killAtRandom, killAtStep, type Step } from '../kills.ts'
 import { ReplayKills, replayKillsEnv } from '../replayKills.ts'
 import { makeSourceLog } from '../sourceLog.ts'
 import { Stage } from '../stage.ts'
@@ -142,22 +143,24 @@ async function checkIngest(stage: Stage, { step, weaken }: Break): Promise<Found
     await withClient(ownerUrl, (client) => client.query(statements))
   }
   const at = { passages: [postgres.passage], roles, skip: () => 20, limitMs: patienceMs }
-  const kills = await IngestKills.open(stage, {
-    ...(step !== undefined && { kill: killAtStep(step, at) }),
-    doubleEvery: 0,
-    mixed: false,
-    patienceMs,
-  })
+  const [moment, kill] =
+    step === undefined
+      ? ['at a random moment', killAtRandom(context, roles, [60, 400, 1_500])]
+      : [step.name, killAtStep(step, at)]
+  const ingest = await IngestUnderLoad.open(stage, { mixed: false, patienceMs })
   let ended: string | null = null
   try {
-    ended = await endOf(context, kills.run(context))
+    ended = await endOf(context, async () => {
+      await killInRounds(ingest, { kill: (role) => kill(role).then(() => moment), doubleEvery: 0 })
+      await ingest.settle()
+    })
   } finally {
-    await kills.close()
+    await ingest.close()
   }
   await roles.stopAll()
-  const score = kills.score()
+  const score = ingest.score()
   const { damage } = await judgeLog(ownerUrl, score, {}, context.signal)
-  return { damage, events: score.produced, faults: kills.kills, ended }
+  return { damage, events: score.produced, faults: ingest.kills, ended }
 }
 
 async function checkReplay(stage: Stage, { step }: Break): Promise<Found> {
@@ -170,16 +173,16 @@ async function checkReplay(stage: Stage, { step }: Break): Promise<Found> {
     workers: 1,
     patienceMs,
   })
-  const ended = await endOf(context, kills.run(context))
+  const ended = await endOf(context, () => kills.run(context))
   await roles.stopAll()
   const judgement = await judgeTargets(context.reader, kafka.brokers, log.score, kills.begun, context.signal)
   return { damage: judgement.damage, events: judgement.records, faults: kills.kills, ended }
 }
 
 /** Null when it came to its end. Only the campaign itself may break it off. */
-async function endOf({ signal }: ScenarioContext, running: Promise<void>): Promise<string | null> {
+async function endOf({ signal }: ScenarioContext, work: () => Promise<void>): Promise<string | null> {
   try {
-    await running
+    await work()
     return null
   } catch (error) {
     if (signal.aborted) throw error

@@ -1,12 +1,8 @@
-import { formatSeconds } from '../../run/say.ts'
 import type { Outcome, Scenario } from '../contract.ts'
-import { IngestKills } from '../ingestKills.ts'
-import { judgeLog } from '../judgeLog.ts'
-import { judgeSource } from '../judgeTarget.ts'
+import { killInRounds } from '../ingestKills.ts'
+import { underLoad } from '../ingestUnderLoad.ts'
+import { killAtRandom } from '../kills.ts'
 import { Stage } from '../stage.ts'
-
-/** Moving again takes a new process some seconds; on a machine that others use too it may take many. */
-const patienceMs = 60_000
 
 export const ingestKillRandom: Scenario = {
   name: 'ingest-kill-random',
@@ -16,30 +12,20 @@ export const ingestKillRandom: Scenario = {
   run: (context) => Stage.with(context, 'ingest-kill-random', {}, run),
 }
 
-async function run(stage: Stage): Promise<Outcome> {
-  const { context, kafka, ownerUrl } = stage
-  const { rounds, reader, say, signal } = context
-  const kills = await IngestKills.open(stage, { doubleEvery: 5, mixed: true, patienceMs })
-  try {
-    await kills.run(context)
-  } finally {
-    await kills.close()
-  }
-  const stopMs = await kills.stop()
-  const score = kills.score()
-  say('reading everything back')
-  const log = await judgeLog(ownerUrl, score, {}, signal)
-  const source = await judgeSource(reader, kafka.brokers, score, signal)
-  return {
-    rounds,
-    faults: kills.kills,
-    events: score.produced,
-    damage: log.damage,
-    longestRecoveryMs: kills.longestRecoveryMs,
-    problems: [...log.problems, ...source],
-    notes: [
-      `${kills.doubleKills} of the ${kills.kills} kills hit a process that had not written yet`,
-      `SIGTERM at the end took ${formatSeconds(stopMs / 1000)}`,
-    ],
-  }
+function run(stage: Stage): Promise<Outcome> {
+  return underLoad(stage, {}, async (ingest) => {
+    const kill = killAtRandom(stage.context, stage.roles, [60, 400, 1_500])
+    const doubleKills = await killInRounds(ingest, {
+      kill: async (role) => {
+        await kill(role)
+        return 'at a random moment'
+      },
+      doubleEvery: 5,
+    })
+    const { kills } = ingest
+    return {
+      faults: kills,
+      notes: [`${doubleKills} of the ${kills} kills hit a process that had not written yet`],
+    }
+  })
 }

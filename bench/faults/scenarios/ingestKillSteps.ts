@@ -1,6 +1,7 @@
 import type { RoleProcess } from '../../run/roles.ts'
 import type { Outcome, Scenario, Verdict } from '../contract.ts'
 import { Cycle } from '../cycle.ts'
+import { killInRounds } from '../ingestKills.ts'
 import { type IngestStep, ingestSteps, seizeStep } from '../ingestSteps.ts'
 import { type IngestUnderLoad, underLoad } from '../ingestUnderLoad.ts'
 import { Stage } from '../stage.ts'
@@ -41,23 +42,22 @@ export const ingestKillSteps: Scenario = {
 
 function run(stage: Stage): Promise<Outcome> {
   return underLoad(stage, {}, async (ingest) => {
-    const { rounds, random, say } = stage.context
+    const { rounds, random } = stage.context
     const cycle = new Cycle(killSteps, random)
     const hits = new Map(killSteps.map(({ name }) => [name, 0]))
-    let [role] = await ingest.begin()
-    for (let round = 1; round <= rounds && role !== undefined; round++) {
-      const at = cycle.next()
-      await kill(ingest, role, at)
-      hits.set(at.name, (hits.get(at.name) ?? 0) + 1)
-      role = await ingest.start()
-      await ingest.untilAllMove(`rows of every partition after a kill ${at.name}`)
-      ingest.clock.moved()
-      say(`round ${round} of ${rounds}: killed ${at.name}`)
-    }
+    await killInRounds(ingest, {
+      kill: async (role) => {
+        const at = cycle.next()
+        await kill(ingest, role, at)
+        hits.set(at.name, (hits.get(at.name) ?? 0) + 1)
+        return at.name
+      },
+      doubleEvery: 0,
+    })
     const missed = [...hits].filter(([, count]) => count === 0).map(([name]) => name)
     if (missed.length > 0 && rounds >= killSteps.length) ingest.problem(`never killed ${missed.join(', ')}`)
     const counts = [...hits].map(([name, count]) => `${name} ${count}`)
-    return { faults: rounds, notes: [`kills: ${counts.join(', ')}`, ingest.clock.byKind()] }
+    return { faults: ingest.kills, notes: [`kills: ${counts.join(', ')}`, ingest.clock.byKind()] }
   })
 }
 
@@ -74,10 +74,8 @@ async function kill(
     skip: stage.context.random.below(step.server === 'postgres' ? mostSkipped : 2),
     act: () => {
       stage.roles.killNow(role)
-      ingest.clock.fault(name)
       return verdict
     },
     waiting: ingest.waiting(`the step ${name}`),
   })
-  await ingest.kill(role)
 }

@@ -17,6 +17,8 @@ const slownesses: readonly [Slowness, ...Slowness[]] = [
   (passage) => passage.delay(1_500, 500),
   (passage) => passage.throttle(8_000),
 ]
+/** It stays slow for so long after the partitions were shared out anew. */
+const shortestExtraMs = 1_000
 const longestExtraMs = 4_000
 
 export const ingestSlowHandler: Scenario = {
@@ -40,19 +42,20 @@ function run(stage: Stage): Promise<Outcome> {
       for (let round = 1; round <= rounds; round++) {
         cycle.next()(slow.passage)
         longestMs = Math.max(longestMs, await untilSlow(ingest, sessions))
-        const before = await sessions.now()
         fast = await changeGroup(ingest, passages, slow, fast)
-        if ((await sessions.openSince(before)) > 0) outlived++
-        await sleep(random.below(longestExtraMs), undefined, { signal: stage.context.signal })
+        if (await isBlockedWithin(ingest, sessions, shortestExtraMs + random.below(longestExtraMs)))
+          outlived++
         slow.passage.reset()
+        ingest.clock.fault('slow appends')
         await ingest.untilAllMove(`rows of every partition after round ${round}`)
-        say(`round ${round} of ${rounds}: ${outlived} times an append outlived its assignment`)
+        ingest.clock.moved()
+        say(`round ${round} of ${rounds}: ${outlived} times a new owner had to wait`)
       }
       if (outlived === 0) ingest.problem('no append outlived its assignment')
-      const longest = `an open append was ${formatSeconds(longestMs / 1000)} old`
+      const longest = `the longest open append was ${formatSeconds(longestMs / 1000)} old`
       return {
         faults: outlived,
-        notes: [`${outlived} of ${rounds} times an append outlived its assignment; ${longest}`],
+        notes: [`${outlived} times a new owner waited for an append of the old one; ${longest}`],
       }
     }),
   )
@@ -64,6 +67,21 @@ function untilSlow(ingest: IngestUnderLoad, sessions: AppendSessions): Promise<n
     const longestMs = await sessions.longestMs()
     return longestMs > sessionTimeoutMs ? longestMs : null
   }, ingest.waiting('an append that takes longer than a session'))
+}
+
+/** Whether, in this time, an append waits for the lock of another one: a new owner for the old one. */
+async function isBlockedWithin(
+  { stage }: IngestUnderLoad,
+  sessions: AppendSessions,
+  limitMs: number,
+): Promise<boolean> {
+  const deadlineMs = performance.now() + limitMs
+  let isBlocked = false
+  while (performance.now() < deadlineMs) {
+    isBlocked ||= (await sessions.blocked()) > 0
+    await sleep(50, undefined, { signal: stage.context.signal })
+  }
+  return isBlocked
 }
 
 /** A second process comes, or goes; resolves when the partitions have been shared out anew. */
