@@ -17,13 +17,14 @@ export async function runActivity<Result>(
 ): Promise<Result> {
   const context = Context.current()
   const { activityType, attempt, workflowExecution } = context.info
-  let details: Readonly<Record<string, string | number>> = {}
+  let details: Readonly<Record<string, unknown>> = {}
   const beat = setInterval(() => context.heartbeat(details), HEARTBEAT_MS)
   const scope: ActivityScope = {
     signal: AbortSignal.any([context.cancellationSignal, draining]),
     report: (latest) => {
       details = latest
     },
+    reported: context.info.heartbeatDetails,
   }
   try {
     context.heartbeat(details)

@@ -2,6 +2,9 @@
 import type { CheckpointRequest } from '../src/domain/checkpointRequest.ts'
 import type { ReplayRequest, ReplayStatus } from '../src/domain/replay.ts'
 import type { ReplayReceiptView } from '../src/domain/replayView.ts'
+import type { ProgressJson } from '../src/domain/verification/progress.ts'
+import type { VerificationRequest } from '../src/domain/verification/request.ts'
+import type { VerificationView } from '../src/domain/verification/view.ts'
 import type { ErrorCode } from '../src/errors.ts'
 
 export interface PlanInput {
@@ -118,6 +121,39 @@ export interface CheckpointResult {
   }[]
 }
 
+export interface PlanVerificationInput {
+  readonly verificationId: string
+  readonly workflowId: string
+  readonly request: VerificationRequest
+  readonly requestedBy: string
+}
+
+export interface LogToVerify {
+  readonly logId: number
+  /** For people: topic, partition and, where there are several, incarnation. */
+  readonly name: string
+  readonly size: string
+}
+
+export interface PlannedVerification {
+  /** Logs verified at once. */
+  readonly concurrency: number
+  readonly logs: readonly LogToVerify[]
+}
+
+export interface VerifySliceInput {
+  readonly verificationId: string
+  readonly logId: number
+  /** Where the slice before came to; null at the start. */
+  readonly progress: ProgressJson | null
+}
+
+export interface FinishVerificationInput {
+  readonly verificationId: string
+  readonly verdict: 'intact' | 'damaged' | 'cancelled' | 'failed'
+  readonly error?: { readonly code: ErrorCode; readonly detail: string }
+}
+
 /** What workflows may call. */
 export interface Activities {
   /** Freezes ranges and counts, or returns the plan that is stored for the same id and request. */
@@ -133,4 +169,10 @@ export interface Activities {
   finishReplay(input: FinishInput): Promise<void>
   recordStatus(input: RecordStatusInput): Promise<void>
   storeCheckpoint(input: CheckpointInput): Promise<CheckpointResult>
+  /** Which logs there are to verify; written down once. */
+  planVerification(input: PlanVerificationInput): Promise<PlannedVerification>
+  /** Verifies pages of one log for some seconds; at its end what was found is written down. */
+  verifyLogSlice(input: VerifySliceInput): Promise<ProgressJson>
+  /** Writes the end of a verification down and returns what is known of it. */
+  finishVerification(input: FinishVerificationInput): Promise<VerificationView>
 }

@@ -1,13 +1,18 @@
 /** What the activities need, handed in. */
+import type { RecordVerdict } from '../src/domain/verification/deriveRow.ts'
+import type { FindingCounts } from '../src/domain/verification/finding.ts'
 import type { Logger } from '../src/logger.ts'
 import type {
   CheckpointStore,
   EventLogReader,
+  LogAudit,
+  QueryStore,
   ReplayStore,
   SigningKeyStore,
   TargetReader,
   TopicDirectory,
   TransactionLaneFactory,
+  VerificationStore,
 } from '../src/ports.ts'
 import type { CheckpointSigning } from './signers.ts'
 
@@ -34,8 +39,18 @@ export interface ReplayObserver {
   laneRestarted(): void
 }
 
+export interface VerificationObserver {
+  leavesVerified(leaves: number): void
+  logVerified(verdict: 'intact' | 'damaged', found: FindingCounts): void
+}
+
 export interface ActivityDependencies {
   readonly log: EventLogReader
+  readonly audit: LogAudit
+  readonly logs: Pick<QueryStore, 'allLogs'>
+  readonly verifications: VerificationStore
+  /** As ingest comes to it, but for sizes: those are settings. */
+  readonly verdict: RecordVerdict
   readonly checkpoints: CheckpointStore
   readonly signingKeys: SigningKeyStore
   readonly signing: CheckpointSigning
@@ -45,7 +60,7 @@ export interface ActivityDependencies {
   readonly targets: TargetReader
   readonly settings: ReplaySettings
   readonly logger: Logger
-  readonly observer: ReplayObserver
+  readonly observer: ReplayObserver & VerificationObserver
   /** Ms since the epoch. */
   readonly now: () => number
   readonly randomUuid: () => string
@@ -56,5 +71,7 @@ export interface ActivityScope {
   /** Aborted when the activity is cancelled or its worker stops: come to an end within a page. */
   readonly signal: AbortSignal
   /** What people see beside the running activity. */
-  report(details: Readonly<Record<string, string | number>>): void
+  report(details: Readonly<Record<string, unknown>>): void
+  /** What the attempt before reported last; undefined at the first one. */
+  readonly reported?: unknown
 }

@@ -8,6 +8,8 @@ import { recoverCursor } from './recoverCursor.ts'
 import { replaySlice } from './replaySlice.ts'
 import { storeCheckpoint } from './storeCheckpoint.ts'
 import { touchCursor } from './touchCursor.ts'
+import { finishVerification, planVerification } from './verification/planVerification.ts'
+import { verifyLogSlice } from './verification/verifyLogActivity.ts'
 
 /**
  * The activities over what they need. `draining` is aborted when the worker is asked to stop: slices then return after
@@ -23,6 +25,9 @@ export function createActivities(deps: ActivityDependencies, draining: AbortSign
     recoverCursor: (input) => runActivity(deps, draining, (scope) => recoverCursor(deps, scope, input)),
     finishReplay: (input) => runActivity(deps, never, () => finishReplay(deps, input)),
     recordStatus: (input) => runActivity(deps, never, () => recordStatus(deps, input)),
+    planVerification: (input) => runActivity(deps, never, () => planVerification(deps, input)),
+    verifyLogSlice: (input) => runActivity(deps, draining, (scope) => verifyLogSlice(deps, scope, input)),
+    finishVerification: (input) => runActivity(deps, never, () => finishVerification(deps, input)),
     storeCheckpoint: (input) => runActivity(deps, never, () => storeCheckpoint(deps, input)),
   }
 }

@@ -55,6 +55,12 @@ const codes = {
   TARGET_RECREATED: { status: 409, retry: false, title: 'The target topic was deleted and made again' },
   TARGET_REJECTED: { status: 409, retry: false, title: 'The target topic rejected a record' },
   CURSOR_LOST: { status: 409, retry: false, title: 'The cursor of the replay is gone' },
+  // verification
+  VERIFICATION_NOT_FOUND: { status: 404, retry: false, title: 'There is no such verification' },
+  VERIFICATION_ENDED: { status: 409, retry: false, title: 'The verification has already ended' },
+  NO_LOGS: { status: 404, retry: false, title: 'There is no log to verify' },
+  SCHEDULE_NOT_FOUND: { status: 404, retry: false, title: 'There is no schedule' },
+  REPLAY_RUNNING: { status: 409, retry: false, title: 'The replay has not ended yet' },
   CURSOR_NOT_LOST: { status: 409, retry: false, title: 'The replay did not fail for a lost cursor' },
   COUNT_MISMATCH: {
     status: 500,

@@ -12,8 +12,16 @@ const common = {
 } as const
 
 type Long = Pick<Activities, 'planReplay' | 'recoverCursor'>
-type Slice = Pick<Activities, 'replaySlice' | 'fenceReplay'>
-type Quick = Pick<Activities, 'touchCursor' | 'finishReplay' | 'recordStatus' | 'storeCheckpoint'>
+type Slice = Pick<Activities, 'replaySlice' | 'fenceReplay' | 'verifyLogSlice'>
+type Quick = Pick<
+  Activities,
+  | 'touchCursor'
+  | 'finishReplay'
+  | 'recordStatus'
+  | 'storeCheckpoint'
+  | 'planVerification'
+  | 'finishVerification'
+>
 
 /** They go through whole ranges. */
 export const { planReplay, recoverCursor } = proxyActivities<Long>({
@@ -21,12 +29,19 @@ export const { planReplay, recoverCursor } = proxyActivities<Long>({
   startToCloseTimeout: '2 hours',
 })
 
-export const { replaySlice, fenceReplay } = proxyActivities<Slice>({
+export const { replaySlice, fenceReplay, verifyLogSlice } = proxyActivities<Slice>({
   ...common,
   startToCloseTimeout: '10 minutes',
 })
 
-export const { touchCursor, finishReplay, recordStatus, storeCheckpoint } = proxyActivities<Quick>({
+export const {
+  touchCursor,
+  finishReplay,
+  recordStatus,
+  storeCheckpoint,
+  planVerification,
+  finishVerification,
+} = proxyActivities<Quick>({
   ...common,
   startToCloseTimeout: '1 minute',
 })

@@ -2,3 +2,4 @@
 export { createCheckpoint } from './createCheckpoint.ts'
 export { replay } from './replay.ts'
 export { replayLog } from './replayLog.ts'
+export { verifyLog } from './verifyLog.ts'

@@ -1,11 +1,15 @@
 /** What can be asked of the workflows while they run. Names are an interface: people use them with `temporal workflow update`. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow'
 import type { ReplayView } from '../src/domain/replayView.ts'
+import type { VerificationProgress } from '../src/domain/verification/view.ts'
 
 /** Resolves when no slice runs any more, or after some seconds. Rejected with REPLAY_ENDED at the end. */
 export const pause = defineUpdate<ReplayView>('pause')
 export const resume = defineUpdate<ReplayView>('resume')
 export const progress = defineQuery<ReplayView>('progress')
+
+/** Of a verification. */
+export const verificationProgress = defineQuery<VerificationProgress>('progress')
 
 export interface LogReport {
   readonly partition: number

@@ -1,8 +1,10 @@
-/** Search attributes of replays; registered when a worker starts. Few, since SQL visibility has few slots per type. */
+/** Search attributes of replays and verifications; registered when a worker starts. Few, since SQL visibility has few slots per type. */
 import { defineSearchAttributeKey } from '@temporalio/common'
 
 export const replayTopic = defineSearchAttributeKey('ReplayTopic', 'KEYWORD')
 export const replayTarget = defineSearchAttributeKey('ReplayTarget', 'KEYWORD')
 export const replayStatus = defineSearchAttributeKey('ReplayStatus', 'KEYWORD')
+/** Of verifications: `running`, then the verdict. */
+export const verificationVerdict = defineSearchAttributeKey('VerificationVerdict', 'KEYWORD')
 
-export const searchAttributes = [replayTopic, replayTarget, replayStatus]
+export const searchAttributes = [replayTopic, replayTarget, replayStatus, verificationVerdict]

@@ -13,6 +13,7 @@ import { addEventRoutes } from './routes/events.ts'
 import { addLogRoutes } from './routes/logs.ts'
 import { addProducerRoutes } from './routes/producers.ts'
 import { addReplayRoutes } from './routes/replays.ts'
+import { addVerificationRoutes } from './routes/verifications.ts'
 import { type ApiDependencies, addHealthRoutes, type HealthDependencies } from './routing.ts'
 
 /** The admin API of the roles `api` and `all`. */
@@ -28,6 +29,7 @@ export function createApi(deps: ApiDependencies): Express {
   addCheckpointRoutes(app, deps)
   addEventRoutes(app, deps)
   addLogRoutes(app, deps)
+  addVerificationRoutes(app, deps)
   addProducerRoutes(app, deps)
   app.use(notFound)
   app.use(answerErrors(deps.log, deps.queries))
@@ -78,7 +80,8 @@ function answerErrors(log: Logger, recorder: Pick<ApiQueries, 'recordAction'> | 
     const { requestId, route } = contextOf(req)
     if (httpStatusOf(refusal.code) >= 500)
       log.error('a request failed', { requestId, route, code: refusal.code, error })
-    if (recorder !== null && req.method === 'POST') await recordRefused(recorder, log, req, refusal)
+    const changes = req.method !== 'GET' && req.method !== 'HEAD'
+    if (recorder !== null && changes) await recordRefused(recorder, log, req, refusal)
     sendProblem(req, res, problemOf(refusal, visible(req.path, 200), requestId))
   }
 }

@@ -6,6 +6,12 @@ import type { ProducerView } from '../domain/producerView.ts'
 import type { RecoveryRequest } from '../domain/recoveryRequest.ts'
 import type { ReplayRequest, ReplayStatus } from '../domain/replay.ts'
 import type { ReplayView } from '../domain/replayView.ts'
+import type { VerificationRequest } from '../domain/verification/request.ts'
+import type {
+  VerificationScheduleRequest,
+  VerificationScheduleView,
+} from '../domain/verification/schedule.ts'
+import type { VerificationKind, VerificationView } from '../domain/verification/view.ts'
 import type { CheckpointStore, LogQuery, Page, QueryStore, SigningKeyStore, StoredEvent } from '../ports.ts'
 
 /** A checkpoint as people see it; offsets and sizes are decimal strings, hashes 64 hex digits. */
@@ -46,6 +52,23 @@ export interface Operations {
   /** The two throw REPLAY_NOT_FOUND, CURSOR_NOT_LOST. */
   checkRecovery(replayId: string): Promise<void>
   recoverCursor(replayId: string, recovery: RecoveryRequest, requestedBy: string): Promise<ReplayView>
+  /** Throws UNKNOWN_TOPIC, UNKNOWN_PARTITION. */
+  checkVerification(request: VerificationRequest): Promise<void>
+  startVerification(request: VerificationRequest, requestedBy: string): Promise<VerificationView>
+  /** The two throw VERIFICATION_NOT_FOUND; the second VERIFICATION_ENDED. A cancelled one ends some moments later. */
+  getVerification(id: string): Promise<VerificationView>
+  cancelVerification(id: string): Promise<VerificationView>
+  listVerifications(query: {
+    cursor?: string
+    limit: number
+    kind?: VerificationKind
+  }): Promise<Page<VerificationView>>
+  readonly verificationSchedule: {
+    /** Throws SCHEDULE_NOT_FOUND, as does `remove`. */
+    get(): Promise<VerificationScheduleView>
+    put(request: VerificationScheduleRequest, requestedBy: string): Promise<VerificationScheduleView>
+    remove(): Promise<void>
+  }
   listLogs(query: LogQuery): Promise<Page<LogView>>
   /** The two throw UNKNOWN_TOPIC, UNKNOWN_PARTITION, SOURCE_MISSING, LOG_NOT_CLOSED. */
   checkIncarnation(request: IncarnationRequest): Promise<void>

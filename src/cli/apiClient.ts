@@ -15,6 +15,9 @@ export interface ApiClient {
   /** An answer that is a file: its text, as it is. Throws like `get`. */
   text(path: string): Promise<string>
   post(path: string, body: unknown, headers?: Readonly<Record<string, string>>): Promise<unknown>
+  put(path: string, body: unknown): Promise<unknown>
+  /** Throws like `get`; there is no answer but that it was done. */
+  delete(path: string): Promise<void>
 }
 
 export interface ApiClientOptions {
@@ -29,12 +32,22 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     get: async (path) => jsonOf(options, await request(options, { method: 'GET' }, path, readTimeoutMs)),
     text: async (path) => textOf(options, await request(options, { method: 'GET' }, path, readTimeoutMs)),
     post: async (path, body, own) => {
-      const headers = { ...own, 'Content-Type': 'application/json' }
-      const init = { method: 'POST', body: JSON.stringify(body), headers }
+      const init = { method: 'POST', ...jsonBody(body, own) }
       return jsonOf(options, await request(options, init, path, actionTimeoutMs))
+    },
+    put: async (path, body) =>
+      jsonOf(options, await request(options, { method: 'PUT', ...jsonBody(body) }, path, actionTimeoutMs)),
+    delete: async (path) => {
+      const { status, text } = await request(options, { method: 'DELETE' }, path, actionTimeoutMs)
+      if (status !== 204) throw refused(options.apiUrl, status, parseJson(text))
     },
   }
 }
+
+const jsonBody = (body: unknown, headers: Readonly<Record<string, string>> = {}) => ({
+  body: JSON.stringify(body),
+  headers: { ...headers, 'Content-Type': 'application/json' },
+})
 
 interface Answer {
   readonly status: number
@@ -119,7 +132,7 @@ function unreachable(apiUrl: string, error: unknown, method: string, timeoutMs: 
   const timedOut = error instanceof Error && error.name === 'TimeoutError'
   const why = timedOut ? `no answer within ${timeoutMs / 1_000} s` : reasonOf(error)
   const line = `The API at ${apiUrl} does not answer (${why})`
-  if (method === 'POST' && !neverSent.has(why))
+  if (method !== 'GET' && !neverSent.has(why))
     return new CliFailure(1, OUTCOME_UNKNOWN, `${line}: whether it was begun is not known`)
   return new CliFailure(1, 'UNREACHABLE', `${line}: start it (pnpm dev, or pnpm start) or set API_URL`)
 }

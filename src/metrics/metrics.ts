@@ -3,6 +3,7 @@ import type { IngestObserver } from '../ingest/observer.ts'
 import { createHttpMetrics, type HttpMetrics } from './http.ts'
 import { createIngestMetrics } from './ingest.ts'
 import { createReplayMetrics, type ReplayMetrics } from './replay.ts'
+import { createVerificationMetrics, type VerificationMetrics } from './verification.ts'
 
 /**
  * Everything that one process counts, in a registry of its own. Labels are topics, partitions, closed lists of codes
@@ -11,6 +12,7 @@ import { createReplayMetrics, type ReplayMetrics } from './replay.ts'
 export interface Metrics {
   readonly ingest: IngestObserver
   readonly replay: ReplayMetrics
+  readonly verification: VerificationMetrics
   readonly http: HttpMetrics
   readonly registry: Registry
   /** Prometheus text exposition format. */
@@ -24,6 +26,7 @@ export function createMetrics(): Metrics {
   return {
     ingest: createIngestMetrics(registry),
     replay: createReplayMetrics(registry),
+    verification: createVerificationMetrics(registry),
     http: createHttpMetrics(registry),
     registry,
     text: () => registry.metrics(),

@@ -5,8 +5,10 @@ import { createEvidenceOperations } from '../evidence/operations.ts'
 import { createProducerOperations } from '../evidence/producerOperations.ts'
 import { createLogOperations } from '../ingest/logOperations.ts'
 import { registerLogMetrics } from '../metrics/logs.ts'
+import { registerVerdictMetrics } from '../metrics/verification.ts'
 import { createReplayOperations } from '../replay/operations.ts'
 import type { TemporalClient } from '../replay/temporalClient.ts'
+import { createVerificationOperations } from '../replay/verificationOperations.ts'
 import type { RoleContext } from './context.ts'
 
 /** The admin API over the same operations that the CLI and Temporal's own tools use. */
@@ -40,12 +42,19 @@ export function createApiRole(
     instanceName: config.signing.instanceName,
   })
   const producers = createProducerOperations(store.producers, Date.now)
+  const verifications = createVerificationOperations({
+    temporal,
+    taskQueue: config.temporal.taskQueue,
+    verifications: store.verifications,
+    logs: store.queries,
+  })
+  registerVerdictMetrics(metrics.registry, store.verifications.lastFinished)
   registerLogMetrics(metrics.registry, store.queries.allLogs)
   return createApi({
     readiness,
     metrics,
     log,
-    operations: { ...replays, ...logs, ...evidence, ...producers },
+    operations: { ...replays, ...logs, ...verifications, ...evidence, ...producers },
     queries: { ...store.queries, ...store.checkpoints, ...store.signingKeys },
     allowedHosts: config.http.allowedHosts,
   })

@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { currentSigners } from '../../activities/signers.ts'
+import { createDecoder } from '../domain/decode.ts'
+import type { RecordVerdict } from '../domain/verification/deriveRow.ts'
+import { createRecordDecoder } from '../ingest/decoder.ts'
 import { createTargetReader } from '../kafka/target-reader.ts'
 import { createTransactionLaneFactory } from '../kafka/transaction-lane.ts'
 import { startReplayWorker } from '../replay/worker.ts'
@@ -22,7 +25,11 @@ export function startWorkerRole(context: RoleContext): RunningRole {
       targets: createTargetReader(kafka),
       settings: { ...config.replay, ingestedTopics: config.kafka.topics },
       logger: log,
-      observer: metrics.replay,
+      audit: store.audit,
+      logs: store.queries,
+      verifications: store.verifications,
+      verdict: verdictOf(context),
+      observer: { ...metrics.replay, ...metrics.verification },
       now: Date.now,
       randomUuid: randomUUID,
     },
@@ -41,3 +48,9 @@ async function announceKeys({ config: { signing }, store, log }: RoleContext): P
     log.error('checkpoints cannot be signed', { error })
   }
 }
+
+/** As ingest judges, but for the size: that is a setting, and may have been another one. */
+const verdictOf = ({ config }: RoleContext): RecordVerdict =>
+  createRecordDecoder(
+    createDecoder({ maxValueBytes: Number.MAX_SAFE_INTEGER, fastPath: config.ingest.fastPath }),
+  )

@@ -3,8 +3,10 @@ import { randomUUID } from 'node:crypto'
 import type { Kafka } from 'kafkajs'
 import { afterAll, beforeAll } from 'vitest'
 import type { ActivityDependencies, ActivityScope } from '../../activities/dependencies.ts'
+import { createDecoder } from '../../src/domain/decode.ts'
 import { recordLeaf } from '../../src/domain/leaf.ts'
 import { offset } from '../../src/domain/model.ts'
+import { createRecordDecoder } from '../../src/ingest/decoder.ts'
 import { createTargetReader } from '../../src/kafka/target-reader.ts'
 import { createTransactionLaneFactory } from '../../src/kafka/transaction-lane.ts'
 import { createLogger } from '../../src/logger.ts'
@@ -60,7 +62,17 @@ export function usePlatform(name: string) {
         ingestedTopics: [],
       },
       logger: quiet,
-      observer: { pageCommitted: ignore, transaction: ignore, laneRestarted: ignore },
+      audit: platform.store.audit,
+      logs: platform.store.queries,
+      verifications: platform.store.verifications,
+      verdict: createRecordDecoder(createDecoder({ maxValueBytes: 1 << 30, fastPath: true })),
+      observer: {
+        pageCommitted: ignore,
+        transaction: ignore,
+        laneRestarted: ignore,
+        leavesVerified: ignore,
+        logVerified: ignore,
+      },
       now: Date.now,
       randomUuid: randomUUID,
     }

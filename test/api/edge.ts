@@ -63,6 +63,12 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
       calls.push('recoverCursor')
       return replayView(id)
     },
+    checkVerification: async () => void calls.push('checkVerification'),
+    startVerification: unexpected,
+    getVerification: unexpected,
+    cancelVerification: unexpected,
+    listVerifications: async () => ({ items: [], nextCursor: null }),
+    verificationSchedule: { get: unexpected, put: unexpected, remove: unexpected },
     listLogs: async () => ({ items: [], nextCursor: null }),
     checkIncarnation: async () => void calls.push('checkIncarnation'),
     openIncarnation: unexpected,

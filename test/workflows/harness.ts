@@ -5,6 +5,10 @@ import { Client, Connection } from '@temporalio/client'
 import { ApplicationFailure } from '@temporalio/common'
 import { NativeConnection, Worker } from '@temporalio/worker'
 import type { Activities, LogInput, PlannedLog, SliceResult } from '../../activities/contract.ts'
+import { emptyFrontier } from '../../src/domain/merkle.ts'
+import { leafIndex } from '../../src/domain/model.ts'
+import { addFindings, noFindings } from '../../src/domain/verification/finding.ts'
+import { progressFromJson, progressToJson, startOf } from '../../src/domain/verification/progress.ts'
 import { createLogger } from '../../src/logger.ts'
 import { installRuntime } from '../../src/replay/runtime.ts'
 import { registerSearchAttributes } from '../../src/replay/searchAttributes.ts'
@@ -45,6 +49,9 @@ export async function openHarness(address = testServers().temporalAddress): Prom
     finishReplay: (input) => current().finishReplay(input),
     recordStatus: (input) => current().recordStatus(input),
     storeCheckpoint: (input) => current().storeCheckpoint(input),
+    planVerification: (input) => current().planVerification(input),
+    verifyLogSlice: (input) => current().verifyLogSlice(input),
+    finishVerification: (input) => current().finishVerification(input),
   }
   const worker = await Worker.create({
     connection: native,
@@ -70,6 +77,10 @@ export async function openHarness(address = testServers().temporalAddress): Prom
       await connection.close()
     },
   }
+}
+
+const notPart = async (): Promise<never> => {
+  throw new Error('not part of this test')
 }
 
 /** Activities over numbers: a slice "replays" `step` offsets at a time. */
@@ -131,9 +142,59 @@ export function arithmeticActivities(options: {
     async recordStatus({ status }) {
       calls.push(status)
     },
-    async storeCheckpoint() {
-      throw new Error('not part of this test')
-    },
+    storeCheckpoint: notPart,
+    planVerification: notPart,
+    verifyLogSlice: notPart,
+    finishVerification: notPart,
   }
   return { activities, calls, cursors }
+}
+
+type Verifying = Pick<Activities, 'planVerification' | 'verifyLogSlice' | 'finishVerification'>
+
+/** Verifies three logs of 300 leaves, a hundred at a time; some are damaged. `patient`: no slice ends by itself. */
+export function verifying(damaged: readonly number[], patient = false): Verifying {
+  const head = {
+    size: 300n,
+    startOffset: 0n,
+    nextOffset: 300n,
+    bytes: 0n,
+    frontier: emptyFrontier,
+    createdMs: 0,
+    lastIngestedMs: null,
+  }
+  const detail = 'it was changed'
+  const finding = { kind: 'missing', leafIndex: '7', offset: null, count: '1', detail } as const
+  return {
+    async planVerification() {
+      const logs = [1, 2, 3].map((logId) => ({ logId, name: `events/${logId}`, size: '300' }))
+      return { concurrency: 2, logs }
+    },
+    async verifyLogSlice({ logId, progress }) {
+      const { cancellationSignal } = Context.current()
+      while (patient && !cancellationSignal.aborted) {
+        Context.current().heartbeat()
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+      const before = progress === null ? startOf(head) : progressFromJson(progress)
+      const size = leafIndex(before.size + (patient ? 0n : 100n))
+      const found = damaged.includes(logId) && progress === null ? [finding] : []
+      const findings = addFindings(progress === null ? noFindings : before.findings, found)
+      return progressToJson({ ...before, size, findings, done: size === 300n })
+    },
+    async finishVerification({ verificationId: id, verdict }) {
+      return {
+        id,
+        workflowId: `verify-log/${id}`,
+        kind: 'log',
+        status: verdict,
+        request: {},
+        createdAt: new Date(0).toISOString(),
+        createdBy: 'ada',
+        progress: { parts: 3, partsDone: 3, checked: '900', total: '900' },
+        damaged: damaged.length,
+        parts: [],
+      }
+    },
+  }
 }

@@ -29,7 +29,7 @@ const play = ({ workflowId, history }: Recorded) =>
 
 describe('a recorded history', () => {
   it('is there for every workflow', () => {
-    for (const workflow of ['replay-', 'replayLog-', 'createCheckpoint'])
+    for (const workflow of ['replay-', 'replayLog-', 'createCheckpoint', 'verifyLog-'])
       expect(names.some((name) => name.startsWith(workflow))).toBe(true)
   })
 
@@ -41,6 +41,7 @@ describe('a recorded history', () => {
     ['replay-completed.json', 'fenceReplay', 'finishReplay'],
     ['replayLog-paused.json', 'replaySlice', 'touchCursor'],
     ['createCheckpoint.json', 'storeCheckpoint', 'planReplay'],
+    ['verifyLog-damaged.json', 'verifyLogSlice', 'planVerification'],
   ])('%s fails when it tells of another order of activities', async (name, was, other) => {
     const broken = read(name, (text) => text.replaceAll(`"${was}"`, `"${other}"`))
     await expect(play(broken)).rejects.toThrow(DeterminismViolationError)

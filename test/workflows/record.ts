@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Context } from '@temporalio/activity'
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js'
 import type { Activities } from '../../activities/contract.ts'
-import { arithmeticActivities, openHarness } from './harness.ts'
+import { arithmeticActivities, openHarness, verifying } from './harness.ts'
 
 const folder = join(import.meta.dirname, '../histories')
 const harness = await openHarness()
@@ -99,6 +99,22 @@ const storeCheckpoint: Activities['storeCheckpoint'] = async ({ checkpointId, re
   createdBy: requestedBy,
   positions: [{ partition: 0, offset: '5', size: '5', rootHash: '0'.repeat(64), signedBy: [] }],
 })
+const flawless: Activities = { ...endless.activities, ...verifying([]) }
+const verifyAs = (activities: Activities): string =>
+  harness.play(activities).replace('replay/', 'verify-log/')
+const intact = verifyAs(flawless)
+await client.workflow.execute('verifyLog', { taskQueue, workflowId: intact, args: [{ topic: 'events' }] })
+await save('verifyLog-intact', intact)
+const damaged = verifyAs({ ...flawless, ...verifying([2]) })
+await client.workflow.execute('verifyLog', { taskQueue, workflowId: damaged, args: [] })
+await save('verifyLog-damaged', damaged)
+const stopped = verifyAs({ ...flawless, ...verifying([], true) })
+const verification = await client.workflow.start('verifyLog', { taskQueue, workflowId: stopped, args: [] })
+await sleep(1_000)
+await verification.cancel()
+await verification.result().catch(() => undefined)
+await save('verifyLog-cancelled', stopped)
+
 const workflowId = harness.play({ ...endless.activities, storeCheckpoint }).replace('replay/', 'checkpoint/')
 await client.workflow.execute('createCheckpoint', { taskQueue, workflowId, args: [{ topic: 'events' }] })
 await save('createCheckpoint', workflowId)

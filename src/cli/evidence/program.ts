@@ -20,6 +20,7 @@ import {
   type ProducerKeyFlags,
   setSignaturePolicy,
 } from './producers.ts'
+import { addVerificationCommands } from './verifications.ts'
 import { type VerifyFlags, verify } from './verify.ts'
 
 /** The commands of `pnpm evidence`. Only those that fetch evidence need the service. */
@@ -55,6 +56,7 @@ export function createEvidenceProgram(context: FetchContext): Command {
     .option(...json)
     .action((flags: MakeKeyFlags) => makeKey(flags, terminal))
   addFetchCommands(program, context)
+  addVerificationCommands(program, context)
   addProducerCommands(program, context)
   return program
 }

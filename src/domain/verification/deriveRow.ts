@@ -1,6 +1,14 @@
 /** From the stored bytes of a row to its leaf, and to the columns that do not follow from them. */
 import { gapLeaf, recordLeaf, undecodableLeaf } from '../leaf.ts'
-import type { AcceptedEvent, DeadLetterCode, Decoded, Hash, Offset, SourceRecords } from '../model.ts'
+import {
+  type AcceptedEvent,
+  type DeadLetterCode,
+  type Decoded,
+  deadLetterCodes,
+  type Hash,
+  type Offset,
+  type SourceRecords,
+} from '../model.ts'
 import { type RowSheet, rowKinds } from './rowSheet.ts'
 
 /** Verdict over one record, as ingest comes to it. */
@@ -98,7 +106,12 @@ export function addDeadLetter(
 }
 
 const BATCH: DeadLetterCode = 'UNDECODABLE_BATCH'
-const unprovenCodes: ReadonlySet<string> = new Set<DeadLetterCode>(['TOO_LARGE', 'UNSTORABLE'])
+/** What depends on settings, on keys or on the database of its time. */
+const unprovenCodes: ReadonlySet<string> = new Set<DeadLetterCode>(
+  deadLetterCodes.filter(
+    (code) => !derived.has(code) && code !== BATCH && code !== 'DUPLICATE_ID' && code !== 'ID_CONFLICT',
+  ),
+)
 
 function batchLeaf(row: StoredDeadLetterRow): Hash {
   const { bytes, valueStarts, valueEnds, timestamps } = row.records
@@ -136,8 +149,6 @@ function codeDifference(
       return decoded.kind === 'rejected' && (decoded.code === 'TOMBSTONE' || decoded.code === 'REPLAYED')
         ? 'code'
         : null
-    case 'UNSTORABLE':
-      return decoded.kind === 'event' ? null : 'code'
     case 'DUPLICATE_ID':
     case 'ID_CONFLICT': {
       if (decoded.kind !== 'event') return 'code'
@@ -153,7 +164,8 @@ function codeDifference(
       return null
     }
     default:
-      return 'code'
+      // It was an event but for what cannot be known any more; another text was never a code.
+      return decoded.kind === 'event' && unprovenCodes.has(code) ? null : 'code'
   }
 }
 

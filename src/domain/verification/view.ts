@@ -30,6 +30,25 @@ export interface VerifiedPart {
   readonly findings: readonly Finding[]
 }
 
+/** The workflow's query `progress`. */
+export interface VerificationProgress {
+  readonly id: string
+  readonly status: VerificationStatus
+  readonly parts: number
+  readonly partsDone: number
+  readonly damaged: number
+  readonly checked: string
+  readonly total: string
+  /** Those that are at work now. */
+  readonly running: readonly {
+    readonly name: string
+    readonly checked: string
+    readonly total: string
+    /** What was found so far, by kind. */
+    readonly found: FindingCounts
+  }[]
+}
+
 export interface VerificationView {
   readonly id: string
   readonly workflowId: string

@@ -1,0 +1,79 @@
+import { hashToHex } from '../../src/domain/hash.ts'
+import { rootOf } from '../../src/domain/merkle.ts'
+import { logId } from '../../src/domain/model.ts'
+import { isDamaged } from '../../src/domain/verification/finding.ts'
+import { type Progress, type ProgressJson, progressToJson } from '../../src/domain/verification/progress.ts'
+import type { VerifiedPart } from '../../src/domain/verification/view.ts'
+import { ServiceError } from '../../src/errors.ts'
+import type { VerifySliceInput } from '../contract.ts'
+import type { ActivityDependencies, ActivityScope } from '../dependencies.ts'
+import { verifySlice } from './verifyLogSlice.ts'
+
+/** Heartbeats carry the place to go on from, so that a worker that is killed loses a second of work. */
+const REPORT_MS = 1_000
+
+/**
+ * Goes on for `sliceMs`, or to the end of the log: then what was found is written down, once. A second attempt goes on
+ * from what the one before reported. When the slice is cancelled, or its worker stops, it returns where it stands.
+ */
+export async function verifyLogSlice(
+  deps: ActivityDependencies,
+  scope: ActivityScope,
+  { verificationId, logId: id, progress }: VerifySliceInput,
+): Promise<ProgressJson> {
+  const deadlineMs = deps.now() + deps.settings.sliceMs
+  let reportedMs = 0
+  const before = reportedProgress(scope.reported) ?? progress
+  if (before !== null) scope.report({ progress: before })
+  const after = await verifySlice(deps, id, before, {
+    signal: scope.signal,
+    due: () => deps.now() >= deadlineMs,
+    report: (latest) => {
+      if (deps.now() - reportedMs < REPORT_MS) return
+      reportedMs = deps.now()
+      scope.report({ progress: progressToJson(latest) })
+    },
+  })
+  if (after.done) await record(deps, verificationId, id, after)
+  return progressToJson(after)
+}
+
+/** Nobody else writes heartbeats of this activity. */
+function reportedProgress(reported: unknown): ProgressJson | null {
+  if (typeof reported !== 'object' || reported === null || !('progress' in reported)) return null
+  return reported.progress as ProgressJson
+}
+
+async function record(
+  deps: ActivityDependencies,
+  verificationId: string,
+  id: number,
+  progress: Progress,
+): Promise<void> {
+  const log = await deps.log.logById(logId(id))
+  if (log === null) throw new ServiceError('UNKNOWN_PARTITION', `there is no log ${id}`)
+  const { findings, size, counts, blocks } = progress
+  const { topic, partition } = log.identity
+  const [first] = findings.kept
+  const part: VerifiedPart = {
+    topic,
+    partition,
+    incarnation: log.incarnation,
+    verdict: isDamaged(findings) ? 'damaged' : 'intact',
+    checked: String(size),
+    counts: {
+      events: String(counts.events),
+      deadLetters: String(counts.deadLetters),
+      gaps: String(counts.gaps),
+      unproven: String(counts.unproven),
+      checkpoints: String(counts.checkpoints),
+    },
+    rootHash: hashToHex(rootOf(blocks, size)),
+    found: findings.counts,
+    ...(first !== undefined && { first }),
+    findings: findings.kept,
+  }
+  await deps.verifications.insertPart(verificationId, log.logId, part)
+  deps.observer.logVerified(part.verdict, findings.counts)
+  if (first !== undefined) deps.logger.error('a log is damaged', { verificationId, topic, partition, first })
+}

@@ -1,0 +1,177 @@
+/** Commands that have the service verify whole logs, and show what it found. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Command } from 'commander'
+import type { Finding } from '../../domain/verification/finding.ts'
+import { parseVerificationRequest } from '../../domain/verification/request.ts'
+import {
+  parseVerificationSchedule,
+  type VerificationScheduleView,
+} from '../../domain/verification/schedule.ts'
+import {
+  type VerificationView,
+  type VerifiedPart,
+  verificationEnded,
+} from '../../domain/verification/view.ts'
+import type { ApiClient } from '../apiClient.ts'
+import { badInput, CliFailure } from '../failure.ts'
+import { formatCount } from '../format.ts'
+import type { FetchContext } from './fetch.ts'
+
+const POLL_MS = 500
+const LINE_EVERY_MS = 5_000
+
+interface PlaceFlags {
+  readonly topic?: string
+  readonly partition?: string
+  readonly incarnation?: string
+}
+
+interface VerifyLogFlags extends PlaceFlags {
+  readonly detach?: boolean
+}
+
+interface ScheduleFlags extends PlaceFlags {
+  readonly everyMinutes?: string
+  readonly off?: boolean
+}
+
+export function addVerificationCommands(program: Command, context: FetchContext): void {
+  const add = (name: string, description: string): Command =>
+    program
+      .command(name)
+      .description(`${description} (asks the service at API_URL)`)
+      .option('--json', 'one JSON object on stdout; progress goes to stderr')
+  const ofLogs = (command: Command): Command =>
+    command
+      .option('--topic <topic>', 'only logs of this source topic (default: all logs)')
+      .option('--partition <number>', 'only of this source partition')
+      .option('--incarnation <number>', 'only this log among those of the partition')
+  ofLogs(add('verify-log', 'read logs whole, and derive every column, leaf and root from the bytes again'))
+    .option('--detach', 'start it and do not wait for its end')
+    .action((flags: VerifyLogFlags) => verifyLog(flags, context))
+  add('verification', 'watch a verification to its end, and show what it found')
+    .argument('<id>')
+    .action((id: string) => follow(id, context))
+  ofLogs(add('verification-schedule', 'show, change or end the schedule on which logs are verified'))
+    .option('--every-minutes <number>', 'verify this often')
+    .option('--off', 'no more')
+    .action((flags: ScheduleFlags) => schedule(flags, context))
+}
+
+/** A number where it is one; what is not, the schema refuses with its own words. */
+const numberOf = (given: string | undefined): number | string | undefined =>
+  given !== undefined && /^\d{1,10}$/.test(given) ? Number(given) : given
+
+const placeOf = ({ topic, partition, incarnation }: PlaceFlags) => ({
+  ...(topic !== undefined && { topic }),
+  ...(partition !== undefined && { partition: numberOf(partition) }),
+  ...(incarnation !== undefined && { incarnation: numberOf(incarnation) }),
+})
+
+async function verifyLog(flags: VerifyLogFlags, context: FetchContext): Promise<void> {
+  const parsed = parseVerificationRequest(placeOf(flags))
+  if (!parsed.ok) throw badInput(parsed.problems)
+  const api = context.connect()
+  const view = (await api.post('/verifications', parsed.value)) as VerificationView
+  context.terminal.line(`verification ${view.id} started`)
+  await followOrLeave(view, flags.detach === true, context, api)
+}
+
+/** Shared with the verification of replays. */
+export async function followOrLeave(
+  view: VerificationView,
+  detach: boolean,
+  context: FetchContext,
+  api: ApiClient,
+): Promise<void> {
+  if (!detach) return await followWith(view.id, context, api)
+  context.terminal.line(`Follow it: pnpm evidence verification ${view.id}`)
+  context.terminal.result(view)
+}
+
+const follow = (id: string, context: FetchContext): Promise<void> =>
+  followWith(id, context, context.connect())
+
+/** Throws CliFailure, exit code 1, when damage was found or the verification came to no verdict. */
+async function followWith(id: string, { terminal }: FetchContext, api: ApiClient): Promise<void> {
+  let linedAt = performance.now()
+  for (;;) {
+    const view = (await api.get(`/verifications/${encodeURIComponent(id)}`)) as VerificationView
+    if (verificationEnded(view.status)) {
+      terminal.result(view)
+      for (const line of formatVerification(view)) terminal.line(line)
+      if (view.status !== 'intact') throw verdictFailure(view)
+      return
+    }
+    if (performance.now() - linedAt >= LINE_EVERY_MS) {
+      linedAt = performance.now()
+      const { partsDone, parts, checked, total } = view.progress
+      terminal.line(
+        `running  ${partsDone} of ${parts} logs  ${formatCount(checked)} of ${formatCount(total)}`,
+      )
+    }
+    await sleep(POLL_MS)
+  }
+}
+
+function verdictFailure({ id, status, damaged, error }: VerificationView): CliFailure {
+  if (status === 'damaged') return new CliFailure(1, 'LOG_DAMAGED', `verification ${id}: ${damaged} damaged`)
+  const why = error === undefined ? '' : `: ${error.code}: ${error.detail}`
+  return new CliFailure(1, error?.code ?? 'INTERNAL', `verification ${id} ${status}${why}`)
+}
+
+export function formatVerification(view: VerificationView): string[] {
+  const { progress, status } = view
+  return [
+    `${status}: ${progress.partsDone} of ${progress.parts} logs, verification ${view.id}`,
+    ...view.parts.flatMap(formatPart),
+  ]
+}
+
+function formatPart(part: VerifiedPart): string[] {
+  const name = `${part.topic}/${part.partition}, incarnation ${part.incarnation}`
+  const counts = Object.entries(part.counts)
+    .filter(([, count]) => count !== '0')
+    .map(([what, count]) => `${formatCount(count)} ${what}`)
+  const head = `  ${name}: ${part.verdict}, ${formatCount(part.checked)} checked (${counts.join(', ')}), root ${part.rootHash}`
+  const found = Object.entries(part.found).map(([kind, count]) => `${formatCount(count ?? '0')} ${kind}`)
+  if (found.length === 0) return [head]
+  return [head, `    found: ${found.join(', ')}`, ...part.findings.slice(0, 5).map(formatFinding)]
+}
+
+function formatFinding({ kind, leafIndex, offset, column, detail }: Finding): string {
+  const where = [
+    ...(leafIndex === null ? [] : [`leaf ${leafIndex}`]),
+    ...(offset === null ? [] : [`offset ${offset}`]),
+    ...(column === undefined ? [] : [column]),
+  ]
+  return `    ${kind}${where.length > 0 ? ` at ${where.join(', ')}` : ''}: ${detail}`
+}
+
+async function schedule(flags: ScheduleFlags, { connect, terminal }: FetchContext): Promise<void> {
+  if (flags.off === true) {
+    await connect().delete('/verification-schedule')
+    terminal.result({})
+    terminal.line('logs are not verified on a schedule any more')
+    return
+  }
+  const place = placeOf(flags)
+  const asks = flags.everyMinutes !== undefined || Object.keys(place).length > 0
+  const answer = asks ? await put(flags, connect) : await connect().get('/verification-schedule')
+  const view = answer as VerificationScheduleView
+  terminal.result(view)
+  const next = view.nextRunAt === undefined ? '' : `, next at ${view.nextRunAt}`
+  terminal.line(
+    `${view.topic ?? 'all logs'} every ${formatCount(view.everyMinutes)} minutes${view.paused ? ', paused' : next}`,
+  )
+}
+
+function put(flags: ScheduleFlags, connect: () => ApiClient): Promise<unknown> {
+  const everyMinutes = numberOf(flags.everyMinutes)
+  const parsed = parseVerificationSchedule({
+    ...placeOf(flags),
+    ...(everyMinutes !== undefined && { everyMinutes }),
+  })
+  if (!parsed.ok) throw badInput(parsed.problems)
+  return connect().put('/verification-schedule', parsed.value)
+}

@@ -1,0 +1,189 @@
+/** Verification of logs as a workflow: a worker that is killed, damage, cancellation, a Schedule, on real servers. */
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { type VerificationView, verificationEnded } from '../../src/domain/verification/view.ts'
+import { ServiceError } from '../../src/errors.ts'
+import { createTemporalClient, type TemporalClient } from '../../src/replay/temporalClient.ts'
+import {
+  createVerificationOperations,
+  type VerificationOperations,
+} from '../../src/replay/verificationOperations.ts'
+import { appendTo, type OpenLog, openLog, useStore } from '../store/fixture.ts'
+import { withClient } from '../support/database.ts'
+import { PlatformProcess, until } from '../support/platform.ts'
+import { testServers } from '../support/servers.ts'
+import { trueEvents, withoutGuards } from '../verification/trueLog.ts'
+
+const fixture = useStore('verifylog')
+const taskQueue = `test-${randomUUID()}`
+const workers: PlatformProcess[] = []
+let temporal: TemporalClient
+let operations: VerificationOperations
+
+beforeAll(() => {
+  const address = testServers().temporalAddress
+  temporal = createTemporalClient({ address, namespace: 'default', taskQueue, apiKey: null, tls: null })
+  const { verifications, queries } = fixture.store
+  operations = createVerificationOperations({ temporal, taskQueue, verifications, logs: queries })
+})
+afterAll(async () => {
+  await Promise.all(workers.map((worker) => worker.kill()))
+  await temporal.close()
+})
+
+function startWorker(sliceMs = 60_000): PlatformProcess {
+  const worker = new PlatformProcess('worker', {
+    KAFKA_BROKERS: testServers().kafkaBrokers,
+    KAFKA_TOPICS: 'not-a-target',
+    DATABASE_URL: fixture.database.appUrl,
+    TEMPORAL_ADDRESS: testServers().temporalAddress,
+    TEMPORAL_TASK_QUEUE: taskQueue,
+    REPLAY_SLICE_MS: String(sliceMs),
+  })
+  workers.push(worker)
+  return worker
+}
+
+const ended = (id: string): Promise<VerificationView> =>
+  until(
+    async () => {
+      const view = await operations.getVerification(id)
+      return verificationEnded(view.status) && view
+    },
+    120_000,
+    () => workers.at(-1)?.output ?? '',
+  )
+
+const codeOf = (work: Promise<unknown>): Promise<string> =>
+  work.then(
+    () => 'done',
+    (error: unknown) => (error instanceof ServiceError ? error.code : String(error)),
+  )
+
+async function fill(open: OpenLog, count: bigint): Promise<OpenLog> {
+  const from = open.position.nextOffset
+  for (let at: bigint = from; at < from + count; at += 5_000n) {
+    const to = at + 5_000n < from + count ? at + 5_000n : from + count
+    expect((await appendTo(fixture.store, open, trueEvents(at, to), to)).kind).toBe('appended')
+  }
+  return open
+}
+
+/** What was found, without where and when. */
+const reportOf = ({ parts, status, damaged }: VerificationView) => ({ parts, status, damaged })
+
+it('a verification whose worker is killed ends like an undisturbed one', { timeout: 240_000 }, async () => {
+  const open = await fill(await openLog(fixture.store), 60_000n)
+  const { topic } = open.log.identity
+  const { logId } = open.log
+  await withClient(fixture.database.adminUrl, (client) =>
+    withoutGuards(client, async () => {
+      await client.query(`update events set type = 'x' where log_id = $1 and "offset" in (1000, 59000)`, [
+        logId,
+      ])
+    }),
+  )
+  const first = startWorker()
+  const undisturbed = await operations.startVerification({ topic }, 'ada')
+  expect(undisturbed).toMatchObject({ status: 'running', createdBy: 'ada', request: { topic } })
+  const whole = await ended(undisturbed.id)
+  expect(whole).toMatchObject({
+    status: 'damaged',
+    damaged: 1,
+    createdBy: 'ada',
+    progress: { parts: 1, partsDone: 1, checked: '60000', total: '60000' },
+    parts: [
+      {
+        topic,
+        verdict: 'damaged',
+        counts: { events: '60000' },
+        found: { 'altered-column': '2' },
+        first: { kind: 'altered-column', column: 'type', leafIndex: '1000', offset: '1000' },
+      },
+    ],
+  })
+  // Killed when it has read all and is about to write down what it found.
+  const again = await withClient(fixture.database.adminUrl, async (client) => {
+    await client.query('begin; lock table verification_parts in access exclusive mode')
+    const { id } = await operations.startVerification({ topic }, 'ada')
+    const waiting = `select from pg_locks where not granted and relation = 'verification_parts'::regclass`
+    await until(
+      async () => (await client.query(waiting)).rowCount,
+      60_000,
+      () => first.output,
+    )
+    await first.kill()
+    await client.query('rollback')
+    return { id }
+  })
+  startWorker(1_000)
+  expect(reportOf(await ended(again.id))).toEqual(reportOf(whole))
+  await workers.at(-1)?.stop()
+})
+
+it('all logs, two incarnations among them, in many slices; what runs can be asked and cancelled', {
+  timeout: 240_000,
+}, async () => {
+  const worker = startWorker(1_000)
+  const one = await fill(await openLog(fixture.store), 3_000n)
+  const next = { topicId: randomUUID(), startOffset: one.position.nextOffset }
+  const outcome = await fixture.store.writer.openIncarnation(
+    { ...one.log, position: one.position },
+    next,
+    async () => next.topicId,
+  )
+  if (outcome.kind !== 'opened') throw new Error(outcome.kind)
+  await fill({ log: outcome.log, position: outcome.log.position }, 500n)
+  const { topic } = one.log.identity
+  const { id } = await operations.startVerification({ topic, partition: 0 }, 'bob')
+  const view = await ended(id)
+  expect(view.status).toBe('intact')
+  expect(view.parts.map(({ incarnation, checked }) => [incarnation, checked])).toEqual([
+    [1, '3000'],
+    [2, '500'],
+  ])
+  const newest = await operations.startVerification({ topic, partition: 0, incarnation: 2 }, 'bob')
+  expect((await ended(newest.id)).progress).toMatchObject({ parts: 1, checked: '500' })
+  const all = await operations.startVerification({}, 'bob')
+  const found = await ended(all.id)
+  expect(found).toMatchObject({ status: 'damaged', damaged: 1, progress: { parts: 3, partsDone: 3 } })
+  expect(found.parts[0]?.verdict).toBe('damaged')
+
+  expect(await codeOf(operations.checkVerification({ topic: 'nowhere' }))).toBe('UNKNOWN_TOPIC')
+  expect(await codeOf(operations.checkVerification({ topic, partition: 9 }))).toBe('UNKNOWN_PARTITION')
+  expect(await codeOf(operations.checkVerification({ topic, incarnation: 3 }))).toBe('UNKNOWN_PARTITION')
+  expect(await codeOf(operations.getVerification(randomUUID()))).toBe('VERIFICATION_NOT_FOUND')
+  expect(await codeOf(operations.cancelVerification(all.id))).toBe('VERIFICATION_ENDED')
+  const listed = await operations.listVerifications({ limit: 2 })
+  expect(listed.items.map((item) => item.id)).toEqual([all.id, newest.id])
+  await worker.stop()
+
+  const waiting = await operations.startVerification({}, 'bob')
+  expect((await operations.cancelVerification(waiting.id)).status).toBe('running')
+  const other = startWorker()
+  expect(await ended(waiting.id)).toMatchObject({ status: 'cancelled' })
+  await other.stop()
+})
+
+it('people start it with nothing but Temporal, and bad input names the field', {
+  timeout: 120_000,
+}, async () => {
+  const worker = startWorker()
+  const open = await fill(await openLog(fixture.store), 300n)
+  const { topic } = open.log.identity
+  const { workflow } = temporal.client
+  const view = (await workflow.execute('verifyLog', {
+    taskQueue,
+    workflowId: `my-verification-${randomUUID()}`,
+    args: [{ topic }],
+  })) as VerificationView
+  expect(view).toMatchObject({ status: 'intact', createdBy: 'temporal' })
+  expect(await operations.getVerification(view.id)).toEqual(view)
+  await expect(
+    workflow.execute('verifyLog', { taskQueue, workflowId: randomUUID(), args: [{ topic, partition: -1 }] }),
+  ).rejects.toMatchObject({ cause: { type: 'BAD_REQUEST', message: expect.stringContaining('partition') } })
+  await expect(
+    workflow.execute('verifyLog', { taskQueue, workflowId: randomUUID(), args: [{ topic: 'nowhere' }] }),
+  ).rejects.toMatchObject({ cause: { type: 'UNKNOWN_TOPIC' } })
+  await worker.stop()
+})
