@@ -34,12 +34,15 @@ describe('the README', () => {
   })
 
   it('shows CLI calls whose flags the CLI knows', () => {
-    const calls = all(/^(pnpm (?:replay|log) .+(?:\\\n.+)?)$/gm).map((call) => call.replace(/#.*$/gm, ''))
+    const calls = all(/^(pnpm (?:replay|log|evidence) .+(?:\\\n.+)?)$/gm).map((call) =>
+      call.replace(/#.*$/gm, ''),
+    )
     expect(calls.length).toBeGreaterThan(5)
     for (const call of calls) {
       const [, program = '', command = ''] = call.split(/\s+/)
       const words = program === 'log' ? [program, command] : [command]
-      const help = execFileSync(process.execPath, ['src/cli/main.ts', ...words, '--help'], {
+      const entry = program === 'evidence' ? 'src/cli/evidence-main.ts' : 'src/cli/main.ts'
+      const help = execFileSync(process.execPath, [entry, ...words, '--help'], {
         cwd: root,
         encoding: 'utf8',
       })
