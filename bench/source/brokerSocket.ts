@@ -14,7 +14,9 @@ export class BrokerSocket {
   private constructor(socket: Socket, silenceLimitMs: number) {
     this.#socket = socket
     socket.setNoDelay(true)
-    socket.setTimeout(silenceLimitMs, () => {
+    socket.setTimeout(silenceLimitMs)
+    // Not as an argument of setTimeout, which listens once: the first silence may be one in which no answer is due.
+    socket.on('timeout', () => {
       if (this.#waiting.size > 0) socket.destroy(new Error('the broker does not answer'))
     })
     socket.on('data', (chunk) => this.#read(chunk))
