@@ -26,6 +26,7 @@ const flags: Readonly<Record<string, string>> = {
   fromOffset: '--from-offset',
   toOffset: '--to-offset',
   reason: '--reason',
+  incarnation: '--incarnation',
   everyMinutes: '--every-minutes',
   checkpoint: '--checkpoint',
   from: '--from',
