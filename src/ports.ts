@@ -539,7 +539,15 @@ export interface SourceBatch {
 }
 
 export type SourcePart =
-  | { readonly kind: 'records'; readonly records: SourceRecords }
+  | {
+      readonly kind: 'records'
+      readonly records: SourceRecords
+      /**
+       * True: they lie in so many bytes that a process has only one such batch open. Whoever asks for the next part, or ends
+       * the iteration, holds none of them any more; others wait for that.
+       */
+      readonly isLarge: boolean
+    }
   | { readonly kind: 'undecodable'; readonly batch: UndecodableBatch }
 
 export interface TopicPartitionDescription {

@@ -223,8 +223,15 @@ export class PartitionLane {
           await nextTurn()
         }
       }
+      if (part.kind === 'records' && part.isLarge) await this.#letGo(session)
     }
     session.group.nextOffset = batch.nextOffset
+  }
+
+  /** Holds on to nothing that was decoded so far: it is committed, or the session has ended. */
+  async #letGo(session: LaneSession): Promise<void> {
+    await this.#flush(session)
+    await session.tail
   }
 
   /** A new leader epoch: records before it may have been cut off (KIP-320). Throws SOURCE_TRUNCATED. */

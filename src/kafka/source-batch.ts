@@ -2,10 +2,11 @@ import { MAX_UNPACKED_BATCH_BYTES } from '../domain/leaf.ts'
 import { type Offset, offset, type UndecodableBatch } from '../domain/model.ts'
 import type { SourceBatch, SourcePart } from '../ports.ts'
 import { type AbortedTransaction, committedBatches } from './committed-batches.ts'
+import { largeBatches } from './large-batches.ts'
 import { codecOf, type RecordBatchHeader, readBatchHeaders } from './record-batch-header.ts'
 import { batchOverhead, logAppendTimeFlag } from './record-batch-layout.ts'
 import { RecordReader, RecordsBuilder } from './record-reader.ts'
-import { unpack } from './unpack.ts'
+import { type Unpacked, unpackLarge, unpackSmall } from './unpack.ts'
 
 /** What one fetch brought for one partition, as the patched kafkajs hands it over. */
 export interface FetchedSet {
@@ -108,7 +109,7 @@ function readPlainRun(set: Buffer, run: readonly RecordBatchHeader[], from: numb
       break
     }
   }
-  if (builder.count > 0) parts.unshift({ kind: 'records', records: builder.finish(set) })
+  if (builder.count > 0) parts.unshift({ kind: 'records', records: builder.finish(set), isLarge: false })
   return { parts, read }
 }
 
@@ -117,7 +118,33 @@ async function* readPacked(set: Buffer, batch: RecordBatchHeader, from: number):
     yield undecodable(set, batch, `message format v${batch.magic} is not supported`)
     return
   }
-  const unpacked = await unpack(codecOf(batch), set.subarray(batch.start + batchOverhead, batch.end))
+  const payload = set.subarray(batch.start + batchOverhead, batch.end)
+  const small = await unpackSmall(codecOf(batch), payload)
+  if (small !== null) {
+    yield* readUnpacked(set, batch, small, { from, isLarge: false })
+    return
+  }
+  const done = await largeBatches.take()
+  try {
+    const large = await unpackLarge(codecOf(batch), payload)
+    yield* readUnpacked(set, batch, large, { from, isLarge: true })
+  } finally {
+    done()
+  }
+}
+
+interface Reading {
+  /** The offset that was asked for. */
+  readonly from: number
+  readonly isLarge: boolean
+}
+
+function* readUnpacked(
+  set: Buffer,
+  batch: RecordBatchHeader,
+  unpacked: Unpacked,
+  { from, isLarge }: Reading,
+): Iterable<SourcePart> {
   if (!unpacked.ok) {
     yield undecodable(set, batch, unpacked.problem)
     return
@@ -134,14 +161,14 @@ async function* readPacked(set: Buffer, batch: RecordBatchHeader, from: number):
   if (batch.count > partRecords) {
     const found = findProblem(reader())
     if (found !== null) yield undecodable(set, batch, found)
-    else yield* readChunks(bytes, batch, reader())
+    else yield* readChunks(bytes, batch, reader(), isLarge)
     return
   }
   const once = reader()
   const builder = new RecordsBuilder(batch.count)
   once.read(builder)
   if (once.problem !== null) yield undecodable(set, batch, once.problem)
-  else if (builder.count > 0) yield { kind: 'records', records: builder.finish(bytes) }
+  else if (builder.count > 0) yield { kind: 'records', records: builder.finish(bytes), isLarge }
 }
 
 /** Reads all and keeps nothing: a batch is good or bad as a whole, so its last record is read before the first is given out. */
@@ -151,11 +178,16 @@ function findProblem(reader: RecordReader): string | null {
   return reader.problem
 }
 
-function* readChunks(bytes: Buffer, batch: RecordBatchHeader, reader: RecordReader): Iterable<SourcePart> {
+function* readChunks(
+  bytes: Buffer,
+  batch: RecordBatchHeader,
+  reader: RecordReader,
+  isLarge: boolean,
+): Iterable<SourcePart> {
   for (let done = false; !done; ) {
     const builder = new RecordsBuilder(Math.min(batch.count, partRecords))
     done = reader.read(builder)
-    if (builder.count > 0) yield { kind: 'records', records: builder.finish(bytes) }
+    if (builder.count > 0) yield { kind: 'records', records: builder.finish(bytes), isLarge }
   }
 }
 

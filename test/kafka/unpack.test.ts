@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import zlib from 'node:zlib'
 import fc from 'fast-check'
@@ -8,7 +9,8 @@ import { describe, expect, test } from 'vitest'
 import { MAX_UNPACKED_BATCH_BYTES } from '../../src/domain/leaf.ts'
 import { lz4UnpackedSize } from '../../src/kafka/lz4-frame.ts'
 import { xerialFrame } from '../../src/kafka/snappy-frame.ts'
-import { codecNames, unpack } from '../../src/kafka/unpack.ts'
+import { type FetchedSet, openSourceBatch } from '../../src/kafka/source-batch.ts'
+import { codecNames, SMALL_UNPACKED_BYTES, unpack } from '../../src/kafka/unpack.ts'
 import { fetched, partsOf, recordsIn, storedBatch, undecodableIn } from './record-sets.ts'
 import { record, wireHeaders } from './records.ts'
 
@@ -141,5 +143,35 @@ describe('frames', () => {
         records.map(({ value }) => value?.toString()),
       )
     }
+  })
+})
+
+describe('large batches', () => {
+  const packed = async (valueBytes: number) => {
+    const plain = storedBatch([record(0n, { value: Buffer.alloc(valueBytes, 'large ') })]).subarray(61)
+    const payload = await pack('zstd', plain)
+    return fetched(storedBatch([record(0n)], { attributes: codec('zstd'), payload }))
+  }
+  const opened = (set: FetchedSet) => openSourceBatch(set).parts()[Symbol.asyncIterator]()
+
+  test('one is open at a time, however many there are; small ones do not wait for it', async () => {
+    const large = await packed(SMALL_UNPACKED_BYTES + 1)
+    const [first, second, third] = [opened(large), opened(large), opened(large)]
+    expect((await first.next()).value).toMatchObject({ kind: 'records', isLarge: true })
+    let next: unknown = null
+    const waiting = second.next().then((result) => {
+      next = result
+      return result
+    })
+    const small = await opened(await packed(1_000)).next()
+    expect(small.value).toMatchObject({ kind: 'records', isLarge: false })
+    await sleep(500)
+    expect(next).toBeNull()
+    expect((await first.next()).done).toBe(true)
+    expect((await waiting).value).toMatchObject({ kind: 'records', isLarge: true })
+    // Whoever breaks off is done with it too.
+    await second.return?.()
+    expect((await third.next()).value).toMatchObject({ kind: 'records', isLarge: true })
+    await third.return?.()
   })
 })
