@@ -27,8 +27,13 @@ const nobody: BatchOwner = { producerId: -1n, producerEpoch: -1, sequence: -1 }
  * cannot write null headers or interleaved names, and the platform's must not vouch for itself.
  */
 export class RecordBatchEncoder {
+  readonly #gzipLevel: number
   #bytes = Buffer.allocUnsafe(1 << 20)
   #at = 0
+
+  constructor(gzipLevel = 1) {
+    this.#gzipLevel = gzipLevel
+  }
 
   /** One batch of at least one record; timestamps and offsets are relative to the first. */
   encode(records: readonly SourceRecord[], codec: Codec, owner: BatchOwner = nobody): Buffer {
@@ -40,7 +45,7 @@ export class RecordBatchEncoder {
       this.#record(record, index, record.timestamp - first)
     })
     const plain = this.#bytes.subarray(headBytes, this.#at)
-    const batch = Buffer.concat([this.#bytes.subarray(0, headBytes), compress(codec, plain)])
+    const batch = Buffer.concat([this.#bytes.subarray(0, headBytes), compress(codec, plain, this.#gzipLevel)])
     writeHead(batch, { count: records.length, first, last, codec, owner })
     return batch
   }

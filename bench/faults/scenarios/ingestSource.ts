@@ -1,5 +1,6 @@
 import type { Scenario } from '../contract.ts'
 import { ingestAborted } from './ingestAborted.ts'
+import { ingestBomb } from './ingestBomb.ts'
 import { ingestCompaction } from './ingestCompaction.ts'
 import { ingestMissingTopic } from './ingestMissingTopic.ts'
 import { ingestRetention } from './ingestRetention.ts'
@@ -12,4 +13,5 @@ export const ingestSourceScenarios: readonly Scenario[] = [
   ingestCompaction,
   ingestAborted,
   ingestMissingTopic,
+  ingestBomb,
 ]
