@@ -4,6 +4,7 @@ import type { ReplayRequest, ReplayStatus } from '../src/domain/replay.ts'
 import type { ReplayReceiptView } from '../src/domain/replayView.ts'
 import type { ProgressJson } from '../src/domain/verification/progress.ts'
 import type { VerificationRequest } from '../src/domain/verification/request.ts'
+import type { TargetProgressJson } from '../src/domain/verification/targetProgress.ts'
 import type { VerificationView } from '../src/domain/verification/view.ts'
 import type { ErrorCode } from '../src/errors.ts'
 
@@ -148,6 +149,21 @@ export interface VerifySliceInput {
   readonly progress: ProgressJson | null
 }
 
+export interface PlanReplayVerificationInput {
+  readonly verificationId: string
+  readonly workflowId: string
+  readonly replayId: string
+  readonly requestedBy: string
+}
+
+export interface VerifyReplaySliceInput {
+  readonly verificationId: string
+  readonly replayId: string
+  readonly logId: number
+  /** Where the slice before came to; null at the start. */
+  readonly progress: TargetProgressJson | null
+}
+
 export interface FinishVerificationInput {
   readonly verificationId: string
   readonly verdict: 'intact' | 'damaged' | 'cancelled' | 'failed'
@@ -173,6 +189,10 @@ export interface Activities {
   planVerification(input: PlanVerificationInput): Promise<PlannedVerification>
   /** Verifies pages of one log for some seconds; at its end what was found is written down. */
   verifyLogSlice(input: VerifySliceInput): Promise<ProgressJson>
+  /** Which logs a replay that is over produced, to be compared with its target; written down once. */
+  planReplayVerification(input: PlanReplayVerificationInput): Promise<PlannedVerification>
+  /** Compares what one log produced, for some seconds; at its end what was found is written down. */
+  verifyReplaySlice(input: VerifyReplaySliceInput): Promise<TargetProgressJson>
   /** Writes the end of a verification down and returns what is known of it. */
   finishVerification(input: FinishVerificationInput): Promise<VerificationView>
 }

@@ -10,6 +10,7 @@ import { storeCheckpoint } from './storeCheckpoint.ts'
 import { touchCursor } from './touchCursor.ts'
 import { finishVerification, planVerification } from './verification/planVerification.ts'
 import { verifyLogSlice } from './verification/verifyLogActivity.ts'
+import { planReplayVerification, verifyReplaySlice } from './verification/verifyReplaySlice.ts'
 
 /**
  * The activities over what they need. `draining` is aborted when the worker is asked to stop: slices then return after
@@ -27,6 +28,9 @@ export function createActivities(deps: ActivityDependencies, draining: AbortSign
     recordStatus: (input) => runActivity(deps, never, () => recordStatus(deps, input)),
     planVerification: (input) => runActivity(deps, never, () => planVerification(deps, input)),
     verifyLogSlice: (input) => runActivity(deps, draining, (scope) => verifyLogSlice(deps, scope, input)),
+    planReplayVerification: (input) => runActivity(deps, never, () => planReplayVerification(deps, input)),
+    verifyReplaySlice: (input) =>
+      runActivity(deps, draining, (scope) => verifyReplaySlice(deps, scope, input)),
     finishVerification: (input) => runActivity(deps, never, () => finishVerification(deps, input)),
     storeCheckpoint: (input) => runActivity(deps, never, () => storeCheckpoint(deps, input)),
   }

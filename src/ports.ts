@@ -683,7 +683,30 @@ export type LastRecord<T> =
   /** Reading is not allowed here; `reason` is for people. */
   | { readonly kind: 'unreadable'; readonly reason: string }
 
+/** Records of a partition as a read_committed consumer sees them, from an offset up to the end that was asked for. */
+export interface TargetScan {
+  /** First offset that Kafka still has. */
+  readonly start: Offset
+  /** The end as it was when the scan was opened, or as it was asked for. */
+  readonly end: Offset
+  /** Null at the end. What cannot be opened is left out of `records` and counted. Throws KAFKA_UNAVAILABLE. */
+  next(): Promise<{
+    readonly records: readonly SourceRecords[]
+    readonly undecodable: number
+    /** First offset behind them. */
+    readonly next: Offset
+  } | null>
+  close(): void
+}
+
 export interface TargetReader {
+  /** From `from` on; waits while an open transaction hides records below the end. Throws KAFKA_UNAVAILABLE. */
+  scan(
+    place: { readonly topic: string; readonly partition: number },
+    from: Offset,
+    end: Offset | null,
+    signal: AbortSignal,
+  ): Promise<TargetScan>
   /**
    * The last committed record of a partition for which `pick` gives a value, looked for from the end backwards: the end as it
    * is when the call is made. Waits while an open transaction hides records below it. Reads at most the whole partition.

@@ -12,7 +12,7 @@ const common = {
 } as const
 
 type Long = Pick<Activities, 'planReplay' | 'recoverCursor'>
-type Slice = Pick<Activities, 'replaySlice' | 'fenceReplay' | 'verifyLogSlice'>
+type Slice = Pick<Activities, 'replaySlice' | 'fenceReplay' | 'verifyLogSlice' | 'verifyReplaySlice'>
 type Quick = Pick<
   Activities,
   | 'touchCursor'
@@ -21,6 +21,7 @@ type Quick = Pick<
   | 'storeCheckpoint'
   | 'planVerification'
   | 'finishVerification'
+  | 'planReplayVerification'
 >
 
 /** They go through whole ranges. */
@@ -29,7 +30,7 @@ export const { planReplay, recoverCursor } = proxyActivities<Long>({
   startToCloseTimeout: '2 hours',
 })
 
-export const { replaySlice, fenceReplay, verifyLogSlice } = proxyActivities<Slice>({
+export const { replaySlice, fenceReplay, verifyLogSlice, verifyReplaySlice } = proxyActivities<Slice>({
   ...common,
   startToCloseTimeout: '10 minutes',
 })
@@ -41,6 +42,7 @@ export const {
   storeCheckpoint,
   planVerification,
   finishVerification,
+  planReplayVerification,
 } = proxyActivities<Quick>({
   ...common,
   startToCloseTimeout: '1 minute',

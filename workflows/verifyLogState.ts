@@ -1,7 +1,15 @@
 /** What a verification of logs knows about itself between two decisions; plain data and pure functions. */
 import type { LogToVerify } from '../activities/contract.ts'
-import type { ProgressJson } from '../src/domain/verification/progress.ts'
+import type { Findings } from '../src/domain/verification/finding.ts'
 import type { VerificationProgress, VerificationStatus } from '../src/domain/verification/view.ts'
+
+/** What every kind of slice tells of how far it has come; what else is in it, the next slice knows. */
+export interface PartProgress {
+  readonly done: boolean
+  /** Leaves or records that were looked at. */
+  readonly size: string
+  readonly findings: Findings
+}
 
 export interface LogVerification {
   readonly logId: number
@@ -11,7 +19,7 @@ export interface LogVerification {
   damaged: boolean
   checked: string
   /** Where to go on; null before the first slice and after the last. */
-  progress: ProgressJson | null
+  progress: PartProgress | null
 }
 
 export interface VerificationState {

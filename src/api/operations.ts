@@ -63,6 +63,9 @@ export interface Operations {
     limit: number
     kind?: VerificationKind
   }): Promise<Page<VerificationView>>
+  /** The two throw REPLAY_NOT_FOUND, REPLAY_RUNNING. */
+  checkReplayVerification(replayId: string): Promise<void>
+  verifyReplay(replayId: string, requestedBy: string): Promise<VerificationView>
   readonly verificationSchedule: {
     /** Throws SCHEDULE_NOT_FOUND, as does `remove`. */
     get(): Promise<VerificationScheduleView>

@@ -13,6 +13,7 @@ import {
   replayIdOf,
   replayRequestOf,
 } from './arguments.ts'
+import { verifyReplay } from './evidence/verifications.ts'
 import { badInput, CliFailure } from './failure.ts'
 import { type FollowContext, follow } from './follow.ts'
 import { formatCheckpoint, formatProgress } from './format.ts'
@@ -141,6 +142,13 @@ function addControlCommands(add: Add, context: ProgramContext): void {
     .action(async (given: string, flags: RecoverFlags) => {
       await recoverCursor(replayIdOf(given), flags, context)
     })
+
+  add('verify', 'read the target of a replay back, and compare it with what was planned')
+    .argument('<replay-id>')
+    .option('--detach', 'start it and do not wait for its end')
+    .action((given: string, flags: OutputFlags) =>
+      verifyReplay(given, flags, { terminal: context.terminal, connect: () => context.api }),
+    )
 
   const controls = {
     cancel: 'stop a replay for good; what it has committed stays',

@@ -1,5 +1,5 @@
-import { offset, type SourceRecords } from '../domain/model.ts'
-import type { LastRecord, TargetReader } from '../ports.ts'
+import { type Offset, offset, type SourceRecords } from '../domain/model.ts'
+import type { LastRecord, TargetReader, TargetScan } from '../ports.ts'
 import { BrokerLink } from './broker-link.ts'
 import type { KafkaConnection } from './connection.ts'
 import { pause } from './deadline.ts'
@@ -35,6 +35,7 @@ interface Place {
 /** Reads what was produced, without a group, in the order in which it is needed: from the end. */
 export function createTargetReader(connection: KafkaConnection): TargetReader {
   return {
+    scan: (place, from, end, signal) => openScan(connection, place, { from, end }, signal),
     async lastRecord(place, pick, signal) {
       signal.throwIfAborted()
       const link = new BrokerLink(connection, requestTimeoutMs)
@@ -52,6 +53,56 @@ export function createTargetReader(connection: KafkaConnection): TargetReader {
       }
     },
   }
+}
+
+interface Wanted {
+  readonly from: Offset
+  readonly end: Offset | null
+}
+
+/** Holds one connection until it is closed. */
+async function openScan(
+  connection: KafkaConnection,
+  place: Place,
+  wanted: Wanted,
+  signal: AbortSignal,
+): Promise<TargetScan> {
+  signal.throwIfAborted()
+  const link = new BrokerLink(connection, requestTimeoutMs)
+  const close = (): void => {
+    signal.removeEventListener('abort', close)
+    link.destroy()
+  }
+  signal.addEventListener('abort', close, { once: true })
+  const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work()
+    } catch (error) {
+      close()
+      throw unavailable(`${place.topic}/${place.partition} cannot be read back`, faultFrom(error))
+    }
+  }
+  return await guarded(async () => {
+    const leader = await leaderOf(link, place)
+    const start = await listOffset(leader, place, earliest, readUncommitted)
+    const end = wanted.end ?? offset(await listOffset(leader, place, latest, readUncommitted))
+    await untilVisible(leader, place, end, signal)
+    let at: bigint = wanted.from
+    if (at < start) at = start
+    const next = async () => {
+      if (at >= end) return null
+      const batch = openSourceBatch(await fetchSet(leader, place, at, signal))
+      const records: SourceRecords[] = []
+      let undecodable = 0
+      for await (const part of batch.parts()) {
+        if (part.kind === 'records') records.push(part.records)
+        else undecodable++
+      }
+      at = batch.nextOffset
+      return { records, undecodable, next: batch.nextOffset }
+    }
+    return { start: offset(start), end, next: () => guarded(next), close }
+  })
 }
 
 async function leaderOf(link: BrokerLink, { topic, partition }: Place): Promise<KafkaBroker> {

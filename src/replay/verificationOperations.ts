@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { WorkflowNotFoundError } from '@temporalio/client'
 import { logsToVerify } from '../../activities/verification/planVerification.ts'
+import { endedReplay } from '../../activities/verification/verifyReplaySlice.ts'
 import { viewOfVerification } from '../../activities/verification/viewOfVerification.ts'
 import { nameOfRequest, type VerificationRequest } from '../domain/verification/request.ts'
 import { workflowIdOfVerification } from '../domain/verification/verificationId.ts'
@@ -12,7 +13,7 @@ import {
   verificationEnded,
 } from '../domain/verification/view.ts'
 import { ServiceError } from '../errors.ts'
-import type { Page, QueryStore, VerificationStore } from '../ports.ts'
+import type { Page, QueryStore, ReplayStore, VerificationStore } from '../ports.ts'
 import type { TemporalClient } from './temporalClient.ts'
 import { fromFailure, fromTemporal } from './temporalErrors.ts'
 import { type VerificationSchedule, verificationSchedule } from './verificationSchedule.ts'
@@ -21,6 +22,7 @@ export interface VerificationOperationsDependencies {
   readonly temporal: TemporalClient
   readonly taskQueue: string
   readonly verifications: VerificationStore
+  readonly replays: Pick<ReplayStore, 'getReplay'>
   readonly logs: Pick<QueryStore, 'allLogs'>
 }
 
@@ -38,9 +40,13 @@ export interface VerificationOperations {
   }): Promise<Page<VerificationView>>
   /** Ends some moments later. Throws VERIFICATION_NOT_FOUND, VERIFICATION_ENDED. */
   cancelVerification(id: string): Promise<VerificationView>
+  /** The two throw REPLAY_NOT_FOUND, REPLAY_RUNNING. */
+  checkReplayVerification(replayId: string): Promise<void>
+  verifyReplay(replayId: string, requestedBy: string): Promise<VerificationView>
   readonly verificationSchedule: VerificationSchedule
 }
 
+const workflowTypes = { log: 'verifyLog', replay: 'verifyReplay' } as const
 const CALL_MS = 8_000
 /** A worker must answer; without one the store's word has to do. */
 const QUERY_MS = 2_000
@@ -56,23 +62,35 @@ export function createVerificationOperations(
       throw error instanceof WorkflowNotFoundError ? error : fromTemporal(error)
     }
   }
+  const start = async (
+    kind: VerificationKind,
+    request: unknown,
+    requestedBy: string,
+    staticSummary: string,
+  ): Promise<VerificationView> => {
+    const id = randomUUID()
+    const workflowId = workflowIdOfVerification(kind, id)
+    await bounded(CALL_MS, () =>
+      client.workflow.start(workflowTypes[kind], {
+        taskQueue: deps.taskQueue,
+        workflowId,
+        args: [request],
+        memo: { requestedBy },
+        staticSummary,
+        workflowTaskTimeout: '5 s',
+      }),
+    )
+    return planned(id, workflowId, kind, request, requestedBy)
+  }
   const find = (id: string) => findVerification(deps, bounded, id)
   return {
     checkVerification: async (request) => void (await logsToVerify(deps.logs, request)),
-    async startVerification(request, requestedBy) {
-      const id = randomUUID()
-      const workflowId = workflowIdOfVerification('log', id)
-      await bounded(CALL_MS, () =>
-        client.workflow.start('verifyLog', {
-          taskQueue: deps.taskQueue,
-          workflowId,
-          args: [request],
-          memo: { requestedBy },
-          staticSummary: `Verification of ${nameOfRequest(request)}`,
-          workflowTaskTimeout: '5 s',
-        }),
-      )
-      return planned(id, workflowId, 'log', request, requestedBy)
+    startVerification: (request, requestedBy) =>
+      start('log', request, requestedBy, `Verification of ${nameOfRequest(request)}`),
+    checkReplayVerification: async (replayId) => void (await endedReplay(deps, replayId)),
+    async verifyReplay(replayId, requestedBy) {
+      await endedReplay(deps, replayId)
+      return await start('replay', { replayId }, requestedBy, `Verification of the replay ${replayId}`)
     },
     getVerification: find,
     async listVerifications(query) {

@@ -68,6 +68,8 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
     getVerification: unexpected,
     cancelVerification: unexpected,
     listVerifications: async () => ({ items: [], nextCursor: null }),
+    checkReplayVerification: async () => void calls.push('checkReplayVerification'),
+    verifyReplay: unexpected,
     verificationSchedule: { get: unexpected, put: unexpected, remove: unexpected },
     listLogs: async () => ({ items: [], nextCursor: null }),
     checkIncarnation: async () => void calls.push('checkIncarnation'),

@@ -9,6 +9,7 @@ import { emptyFrontier } from '../../src/domain/merkle.ts'
 import { leafIndex } from '../../src/domain/model.ts'
 import { addFindings, noFindings } from '../../src/domain/verification/finding.ts'
 import { progressFromJson, progressToJson, startOf } from '../../src/domain/verification/progress.ts'
+import { startOfTarget, targetFromJson, targetToJson } from '../../src/domain/verification/targetProgress.ts'
 import { createLogger } from '../../src/logger.ts'
 import { installRuntime } from '../../src/replay/runtime.ts'
 import { registerSearchAttributes } from '../../src/replay/searchAttributes.ts'
@@ -51,6 +52,8 @@ export async function openHarness(address = testServers().temporalAddress): Prom
     storeCheckpoint: (input) => current().storeCheckpoint(input),
     planVerification: (input) => current().planVerification(input),
     verifyLogSlice: (input) => current().verifyLogSlice(input),
+    planReplayVerification: (input) => current().planReplayVerification(input),
+    verifyReplaySlice: (input) => current().verifyReplaySlice(input),
     finishVerification: (input) => current().finishVerification(input),
   }
   const worker = await Worker.create({
@@ -145,12 +148,21 @@ export function arithmeticActivities(options: {
     storeCheckpoint: notPart,
     planVerification: notPart,
     verifyLogSlice: notPart,
+    planReplayVerification: notPart,
+    verifyReplaySlice: notPart,
     finishVerification: notPart,
   }
   return { activities, calls, cursors }
 }
 
-type Verifying = Pick<Activities, 'planVerification' | 'verifyLogSlice' | 'finishVerification'>
+type Verifying = Pick<
+  Activities,
+  | 'planVerification'
+  | 'verifyLogSlice'
+  | 'planReplayVerification'
+  | 'verifyReplaySlice'
+  | 'finishVerification'
+>
 
 /** Verifies three logs of 300 leaves, a hundred at a time; some are damaged. `patient`: no slice ends by itself. */
 export function verifying(damaged: readonly number[], patient = false): Verifying {
@@ -165,10 +177,16 @@ export function verifying(damaged: readonly number[], patient = false): Verifyin
   }
   const detail = 'it was changed'
   const finding = { kind: 'missing', leafIndex: '7', offset: null, count: '1', detail } as const
+  const plan = async () => {
+    const logs = [1, 2, 3].map((logId) => ({ logId, name: `events/${logId}`, size: '300' }))
+    return { concurrency: 2, logs }
+  }
   return {
-    async planVerification() {
-      const logs = [1, 2, 3].map((logId) => ({ logId, name: `events/${logId}`, size: '300' }))
-      return { concurrency: 2, logs }
+    planVerification: plan,
+    planReplayVerification: plan,
+    async verifyReplaySlice({ progress }) {
+      const before = progress === null ? startOfTarget(0n) : targetFromJson(progress)
+      return targetToJson({ ...before, produced: before.produced + 150n, done: before.produced === 150n })
     },
     async verifyLogSlice({ logId, progress }) {
       const { cancellationSignal } = Context.current()

@@ -29,7 +29,7 @@ const play = ({ workflowId, history }: Recorded) =>
 
 describe('a recorded history', () => {
   it('is there for every workflow', () => {
-    for (const workflow of ['replay-', 'replayLog-', 'createCheckpoint', 'verifyLog-'])
+    for (const workflow of ['replay-', 'replayLog-', 'createCheckpoint', 'verifyLog-', 'verifyReplay-'])
       expect(names.some((name) => name.startsWith(workflow))).toBe(true)
   })
 

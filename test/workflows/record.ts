@@ -115,6 +115,11 @@ await verification.cancel()
 await verification.result().catch(() => undefined)
 await save('verifyLog-cancelled', stopped)
 
+const replayVerified = harness.play(flawless).replace('replay/', 'verify-replay/')
+const ofReplay = [{ replayId: 'r-1' }]
+await client.workflow.execute('verifyReplay', { taskQueue, workflowId: replayVerified, args: ofReplay })
+await save('verifyReplay-intact', replayVerified)
+
 const workflowId = harness.play({ ...endless.activities, storeCheckpoint }).replace('replay/', 'checkpoint/')
 await client.workflow.execute('createCheckpoint', { taskQueue, workflowId, args: [{ topic: 'events' }] })
 await save('createCheckpoint', workflowId)

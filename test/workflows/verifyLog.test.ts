@@ -23,8 +23,8 @@ let operations: VerificationOperations
 beforeAll(() => {
   const address = testServers().temporalAddress
   temporal = createTemporalClient({ address, namespace: 'default', taskQueue, apiKey: null, tls: null })
-  const { verifications, queries } = fixture.store
-  operations = createVerificationOperations({ temporal, taskQueue, verifications, logs: queries })
+  const { verifications, replays, queries } = fixture.store
+  operations = createVerificationOperations({ temporal, taskQueue, verifications, replays, logs: queries })
 })
 afterAll(async () => {
   await Promise.all(workers.map((worker) => worker.kill()))

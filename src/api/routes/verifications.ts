@@ -1,5 +1,6 @@
-import type { Express } from 'express'
+import type { Express, Response } from 'express'
 import { z } from 'zod'
+import { isReplayId } from '../../domain/replayId.ts'
 import { parseWith, uuidText } from '../../domain/requestFields.ts'
 import {
   nameOfRequest,
@@ -35,6 +36,7 @@ const listQuery = z.strictObject({
   kind: z.enum(verificationKinds).optional(),
 }) as z.ZodType<ListQuery>
 
+const replayId = z.string().refine(isReplayId, { error: 'is not a replay id' })
 const emptyBody = z.strictObject({}).optional()
 
 export function addVerificationRoutes(app: Express, { operations, queries }: ApiDependencies): void {
@@ -65,6 +67,12 @@ export function addVerificationRoutes(app: Express, { operations, queries }: Api
     .all(otherMethods(['POST'], methodNotAllowed))
 
   app
+    .route('/replay/:id/verify')
+    .all(routed('/replay/:id/verify'))
+    .post(handleAction(queries, verifyReplayAction(operations)))
+    .all(otherMethods(['POST'], methodNotAllowed))
+
+  app
     .route('/verification-schedule')
     .all(routed('/verification-schedule'))
     .get(async (req, res) => {
@@ -74,6 +82,28 @@ export function addVerificationRoutes(app: Express, { operations, queries }: Api
     .put(handleAction(queries, scheduleAction(operations)))
     .delete(handleAction(queries, unscheduleAction(operations)))
     .all(otherMethods(['GET', 'PUT', 'DELETE'], methodNotAllowed))
+}
+
+/** A replay that is over is compared with its target; the body is empty or `{}`. */
+function verifyReplayAction(operations: Operations): Action<string, VerificationView> {
+  return {
+    name: 'replay.verify',
+    parse: (body, req) => {
+      refuseQuery(req)
+      const id = readPathPart(replayId, req, 'id')
+      const parsed = parseWith(emptyBody, body)
+      return parsed.ok ? { ok: true, value: id } : parsed
+    },
+    target: (id) => id,
+    record: () => null,
+    check: (id) => operations.checkReplayVerification(id),
+    run: (id, requestedBy) => operations.verifyReplay(id, requestedBy),
+    answer: answerStarted,
+  }
+}
+
+const answerStarted = (verification: VerificationView, res: Response): void => {
+  res.status(202).location(`/verifications/${verification.id}`).json(verification)
 }
 
 type Operations = ApiDependencies['operations']
@@ -90,9 +120,7 @@ function startAction(operations: Operations): Action<VerificationRequest, Verifi
     record: (request) => request,
     check: (request) => operations.checkVerification(request),
     run: (request, requestedBy) => operations.startVerification(request, requestedBy),
-    answer: (verification, res) => {
-      res.status(202).location(`/verifications/${verification.id}`).json(verification)
-    },
+    answer: answerStarted,
   }
 }
 

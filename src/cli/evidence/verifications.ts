@@ -13,6 +13,7 @@ import {
   verificationEnded,
 } from '../../domain/verification/view.ts'
 import type { ApiClient } from '../apiClient.ts'
+import { replayIdOf } from '../arguments.ts'
 import { badInput, CliFailure } from '../failure.ts'
 import { formatCount } from '../format.ts'
 import type { FetchContext } from './fetch.ts'
@@ -49,6 +50,10 @@ export function addVerificationCommands(program: Command, context: FetchContext)
   ofLogs(add('verify-log', 'read logs whole, and derive every column, leaf and root from the bytes again'))
     .option('--detach', 'start it and do not wait for its end')
     .action((flags: VerifyLogFlags) => verifyLog(flags, context))
+  add('verify-replay', 'read the target of a replay back, and compare it with what was planned')
+    .argument('<replay-id>')
+    .option('--detach', 'start it and do not wait for its end')
+    .action((id: string, flags: VerifyLogFlags) => verifyReplay(id, flags, context))
   add('verification', 'watch a verification to its end, and show what it found')
     .argument('<id>')
     .action((id: string) => follow(id, context))
@@ -77,8 +82,20 @@ async function verifyLog(flags: VerifyLogFlags, context: FetchContext): Promise<
   await followOrLeave(view, flags.detach === true, context, api)
 }
 
-/** Shared with the verification of replays. */
-export async function followOrLeave(
+/** Throws CliFailure, exit code 1, when the target is not as it was planned. */
+export async function verifyReplay(
+  id: string,
+  { detach = false }: { readonly detach?: boolean },
+  context: FetchContext,
+): Promise<void> {
+  const api = context.connect()
+  const path = `/replay/${encodeURIComponent(replayIdOf(id))}/verify`
+  const view = (await api.post(path, {})) as VerificationView
+  context.terminal.line(`verification ${view.id} started`)
+  await followOrLeave(view, detach, context, api)
+}
+
+async function followOrLeave(
   view: VerificationView,
   detach: boolean,
   context: FetchContext,
@@ -139,10 +156,11 @@ function formatPart(part: VerifiedPart): string[] {
   return [head, `    found: ${found.join(', ')}`, ...part.findings.slice(0, 5).map(formatFinding)]
 }
 
-function formatFinding({ kind, leafIndex, offset, column, detail }: Finding): string {
+function formatFinding({ kind, leafIndex, offset, targetOffset, column, detail }: Finding): string {
   const where = [
     ...(leafIndex === null ? [] : [`leaf ${leafIndex}`]),
     ...(offset === null ? [] : [`offset ${offset}`]),
+    ...(targetOffset === undefined ? [] : [`target offset ${targetOffset}`]),
     ...(column === undefined ? [] : [column]),
   ]
   return `    ${kind}${where.length > 0 ? ` at ${where.join(', ')}` : ''}: ${detail}`

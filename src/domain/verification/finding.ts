@@ -19,6 +19,10 @@ export const findingKinds = [
   'frontier',
   /** A checkpoint says another root, or covers what the log does not have. */
   'checkpoint',
+  /** A record of the target that was produced before. */
+  'doubled',
+  /** What is on the target has another root than the receipt says. */
+  'root',
 ] as const
 export type FindingKind = (typeof findingKinds)[number]
 
@@ -33,13 +37,15 @@ export interface Finding {
   /** The column at fault, or several with commas. */
   readonly column?: string
   readonly checkpointId?: string
+  /** Offset on the target of a replay. */
+  readonly targetOffset?: string
   /** For people; never holds a value. */
   readonly detail: string
 }
 
 export type FindingCounts = Readonly<Partial<Record<FindingKind, string>>>
 
-/** Most that are kept of one log; the counts go on. */
+/** Most that are kept of one log, besides the first of each kind; the counts go on. */
 export const MAX_FINDINGS = 20
 
 export interface Findings {
@@ -54,7 +60,10 @@ export function addFindings({ kept, counts }: Findings, found: readonly Finding[
   if (found.length === 0) return { kept, counts }
   const sums: Partial<Record<FindingKind, string>> = { ...counts }
   for (const { kind, count } of found) sums[kind] = String(BigInt(sums[kind] ?? 0) + BigInt(count))
-  return { kept: [...kept, ...found].slice(0, MAX_FINDINGS), counts: sums }
+  const all = [...kept]
+  for (const finding of found)
+    if (all.length < MAX_FINDINGS || all.every(({ kind }) => kind !== finding.kind)) all.push(finding)
+  return { kept: all, counts: sums }
 }
 
 export const isDamaged = ({ counts }: Findings): boolean => Object.keys(counts).length > 0
