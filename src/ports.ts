@@ -73,8 +73,11 @@ export type AppendOutcome =
       readonly deadLetters: ReadonlyMap<DeadLetterCode, number>
       readonly ingestedAt: Date
     }
-  /** The row is elsewhere (another owner appended, or the batch came from an old position). Nothing was appended. */
-  | { readonly kind: 'moved'; readonly position: LogPosition }
+  /**
+   * The row is elsewhere (another owner appended, or the batch came from an old position). Null: the database has no such
+   * log, or one of another source partition under its id. Nothing was appended.
+   */
+  | { readonly kind: 'moved'; readonly position: LogPosition | null }
   /** `currentTopicId` named another topic: rolled back. */
   | { readonly kind: 'recreated'; readonly topicId: string }
   /** An operator opened a new incarnation: this log takes nothing more, whatever its topic id. Rolled back. */
@@ -586,6 +589,8 @@ export interface TopicDirectory {
   currentTopicId(topic: string, partition: number): Promise<string>
   /** OffsetForLeaderEpoch v3: end offset of the epoch, or null when the broker knows no such epoch. */
   epochEnd(topic: string, partition: number, leaderEpoch: number): Promise<Offset | null>
+  /** What the group has committed; null when nothing. Throws KAFKA_UNAVAILABLE. */
+  groupOffset(groupId: string, topic: string, partition: number): Promise<Offset | null>
   ping(): Promise<void>
 }
 

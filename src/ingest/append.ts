@@ -14,7 +14,7 @@ export type GroupOutcome =
       readonly nextOffset: Offset
       readonly ingestedAt: Date
     }
-  | { readonly kind: 'moved'; readonly position: LogPosition }
+  | { readonly kind: 'moved'; readonly position: LogPosition | null }
   | { readonly kind: 'recreated'; readonly topicId: string }
   | { readonly kind: 'superseded'; readonly logId: LogId }
 
@@ -90,9 +90,10 @@ export class GroupAppend {
   async #settle(): Promise<GroupOutcome | null> {
     const { topic, partition } = this.#request.identity
     const state = await this.#writer.findLog(topic, partition)
-    if (state === null) throw new ServiceError('LOG_DAMAGED', `log ${this.#request.logId} is gone`)
+    if (state === null) return { kind: 'moved', position: null }
     // Whether it came to anything before it was followed, the newest log does not depend on.
-    if (state.logId !== this.#request.logId) return { kind: 'superseded', logId: state.logId }
+    if (state.incarnation > this.#log.incarnation) return { kind: 'superseded', logId: state.logId }
+    if (state.logId !== this.#request.logId) return { kind: 'moved', position: null }
     if (isSame(state.position, this.#request.next))
       return this.#report(assumedCommitted(this.#request, state))
     return isSame(state.position, this.#request.expected) ? null : { kind: 'moved', position: state.position }

@@ -39,13 +39,17 @@ export const topicRecreated = ({ topic, partition, topicId }: LogIdentity, curre
     `${topic}/${partition}: Kafka's topic id is ${current}, the log was taken from ${topicId}`,
   )
 
-/** Resolves when an operator has opened a newer incarnation than the closed log; rejects when `signal` aborts. */
-export async function untilSuperseded(
+/**
+ * Resolves when the closed log is not what it was when it was judged: an operator has opened a newer incarnation
+ * (`superseded`), or the database was put back to before the log came so far (`restored`). Rejects when `signal` aborts.
+ */
+export async function untilChanged(
   writer: Pick<EventLogWriter, 'findLog'>,
-  { logId, identity }: LogState,
+  closed: LogState,
   onWait: (error: ServiceError | null) => void,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<'superseded' | 'restored'> {
+  const { identity, incarnation } = closed
   for (;;) {
     await sleep(lookAgainMs, undefined, { signal })
     let waited = false
@@ -58,6 +62,12 @@ export async function untilSuperseded(
       signal,
     )
     if (waited) onWait(null)
-    if (newest !== null && newest.logId !== logId) return
+    if (newest !== null && newest.incarnation > incarnation) return 'superseded'
+    if (newest === null || !isSameState(newest, closed)) return 'restored'
   }
 }
+
+const isSameState = (a: LogState, b: LogState): boolean =>
+  a.logId === b.logId &&
+  a.position.nextOffset === b.position.nextOffset &&
+  a.position.size === b.position.size

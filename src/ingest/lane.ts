@@ -4,7 +4,7 @@ import { type ErrorCode, isRetryable, ServiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { EventLogWriter, LogState, SourceBatch, SourceConsumer, TopicDirectory } from '../ports.ts'
 import { appendRequest, GroupAppend } from './append.ts'
-import { type Closure, closureOf, topicRecreated, untilSuperseded } from './closure.ts'
+import { type Closure, closureOf, remedyFor, topicRecreated, untilChanged } from './closure.ts'
 import { decodePart, emptyGroup, type RecordDecoder } from './group.ts'
 import { GroupOffsetMirror } from './mirror.ts'
 import type { IngestObserver } from './observer.ts'
@@ -31,6 +31,7 @@ export interface LaneDependencies {
   readonly observer: IngestObserver
   readonly decode: RecordDecoder
   readonly log: Logger
+  readonly groupId: string
   readonly settings: LaneSettings
 }
 
@@ -171,8 +172,10 @@ export class PartitionLane {
     for (let closed = closure; ; ) {
       if (closed !== null) {
         this.#close(closed)
-        await untilSuperseded(this.#deps.writer, closed.log, (error) => this.#waiting(error), signal)
-        this.#followed()
+        const onWait = (error: ServiceError | null): void => this.#waiting(error)
+        const change = await untilChanged(this.#deps.writer, closed.log, onWait, signal)
+        if (change === 'superseded') this.#followed()
+        else this.#restored()
       }
       const opened = await untilAvailable(
         () => openSourceLog(this.#deps, this.#topic, this.#partition),
@@ -256,10 +259,10 @@ export class PartitionLane {
     const append = await new GroupAppend(this.#deps.writer, log, request, group).prepare()
     await session.tail
     if (session.signal.aborted) return
-    session.tail = this.#commit(session, append)
+    session.tail = this.#commit(session, append, request.next)
   }
 
-  async #commit(session: LaneSession, append: GroupAppend): Promise<void> {
+  async #commit(session: LaneSession, append: GroupAppend, next: LogPosition): Promise<void> {
     const { directory, observer } = this.#deps
     try {
       const outcome = await untilAvailable(
@@ -275,6 +278,7 @@ export class PartitionLane {
       }
       if (outcome.kind === 'recreated') throw topicRecreated(session.log.identity, outcome.topicId)
       this.#breaks = 0
+      session.committed = next
       observer.appended({ topic: this.#topic, partition: this.#partition, ...outcome })
       this.#mirror.moveTo(outcome.nextOffset)
     } catch (error) {
@@ -282,16 +286,20 @@ export class PartitionLane {
     }
   }
 
-  #movedOn(session: LaneSession, position: LogPosition): void {
-    this.#deps.log.info(
-      'the log is elsewhere than expected: another process appended, or commits were lost',
-      {
-        topic: this.#topic,
-        partition: this.#partition,
-        nextOffset: position.nextOffset.toString(),
-      },
-    )
+  #movedOn(session: LaneSession, position: LogPosition | null): void {
+    const place = { topic: this.#topic, partition: this.#partition }
+    if (position === null) this.#deps.log.warn('the database does not have the log any more', place)
+    else
+      this.#deps.log.info(
+        'the log is elsewhere than expected: another process appended, or commits were lost',
+        { ...place, nextOffset: position.nextOffset.toString() },
+      )
     this.#restart(session)
+  }
+
+  #restored(): void {
+    const place = { topic: this.#topic, partition: this.#partition }
+    this.#deps.log.warn('a closed log is not what it was when it was closed: it is judged again', place)
   }
 
   #followed(): void {
@@ -299,16 +307,21 @@ export class PartitionLane {
     this.#deps.log.info('an operator opened a new incarnation: ingest goes on in it', place)
   }
 
-  /** A session that broke: what cannot get better closes the log, all else starts again from the log's row. */
+  /**
+   * A session that broke starts again from the log's row, which is also what decides whether the log is closed: a source
+   * that was cut back below what was fetched may still reach beyond what was committed. What the row cannot tell, and
+   * trying again does not mend, closes the log.
+   */
   #breakOff(session: LaneSession, error: unknown): void {
     session.end()
     if (this.#session !== session) return
+    this.#breaks += 1
     if (error instanceof ServiceError && !isRetryable(error.code)) {
+      const isJudged = remedyFor(error.code, this.#topic, this.#partition) !== null
       this.#session = null
-      this.#open(closureOf(session.log, error))
+      this.#open(isJudged ? null : closureOf({ ...session.log, position: session.committed }, error))
       return
     }
-    this.#breaks += 1
     this.#waiting(asServiceError(error))
     this.#deps.log.warn('ingest of a partition starts again from its log', {
       topic: this.#topic,

@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { gapLeaf } from '../domain/leaf.ts'
 import type { GapEntry, LogPosition, Offset } from '../domain/model.ts'
 import { isRetryable, ServiceError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
 import type { EventLogWriter, LogState, TopicDirectory } from '../ports.ts'
 import { appendRequest } from './append.ts'
 import { type Closure, closureOf, topicRecreated } from './closure.ts'
@@ -12,6 +14,8 @@ export interface OpenDependencies {
   readonly writer: EventLogWriter
   readonly directory: TopicDirectory
   readonly observer: IngestObserver
+  readonly groupId: string
+  readonly log: Logger
 }
 
 export type Opened =
@@ -28,13 +32,44 @@ export async function openSourceLog(
   topic: string,
   partition: number,
 ): Promise<Opened> {
+  // Before the log's row is read: the group follows the log, so what it has committed by now the log must have.
+  const mirrored = await mirroredOffset(deps, topic, partition)
   const log = (await deps.writer.findLog(topic, partition)) ?? (await openNewLog(deps, topic, partition))
+  if (mirrored !== null && isAhead(mirrored, log)) warnOfLostCommits(deps.log, mirrored, log)
   try {
     return await holdAgainstKafka(deps, log)
   } catch (error) {
     if (!(error instanceof ServiceError) || isRetryable(error.code)) throw error
     return { kind: 'closed', ...closureOf(log, error) }
   }
+}
+
+/** For a warning; whoever opens a log does not wait long for it. */
+const mirrorLimitMs = 1_000
+
+async function mirroredOffset(
+  { directory, groupId, log }: OpenDependencies,
+  topic: string,
+  partition: number,
+): Promise<Offset | null> {
+  const asked = directory.groupOffset(groupId, topic, partition).catch((error: unknown) => {
+    log.debug('the offset of the group cannot be compared with the log', { topic, partition, error })
+    return null
+  })
+  return Promise.race([asked, sleep(mirrorLimitMs, null, { ref: false })])
+}
+
+/** A new incarnation begins before the old one's end, which the group still tells of. */
+const isAhead = (mirrored: Offset, { incarnation, position }: LogState): boolean =>
+  mirrored > position.nextOffset && !(incarnation > 1 && position.size === 0n)
+
+function warnOfLostCommits(log: Logger, mirrored: Offset, { identity, position }: LogState): void {
+  log.warn('the group is ahead of the log: PostgreSQL lost what it had committed, and it is ingested again', {
+    topic: identity.topic,
+    partition: identity.partition,
+    groupOffset: String(mirrored),
+    nextOffset: String(position.nextOffset),
+  })
 }
 
 async function holdAgainstKafka(deps: OpenDependencies, log: LogState): Promise<Opened> {

@@ -16,6 +16,8 @@ export class LaneSession {
 
   /** Where the log will be once everything handed to the writer is committed. */
   position: LogPosition
+  /** Where it is, as far as is known. */
+  committed: LogPosition
   /** The offset that the next fetched batch must have been asked for. */
   fetchNext: Offset
   group: Group
@@ -28,6 +30,7 @@ export class LaneSession {
   constructor(log: LogState) {
     this.log = log
     this.position = log.position
+    this.committed = log.position
     this.fetchNext = log.position.nextOffset
     this.leaderEpoch = log.leaderEpoch
     this.group = emptyGroup(log.position.nextOffset, log.leaderEpoch)

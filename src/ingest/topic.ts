@@ -136,6 +136,7 @@ export class TopicIngest {
     const lane = new PartitionLane(this.#topic, partition, {
       ...this.#deps,
       consumer,
+      groupId: this.#deps.settings.groupId,
       settings: this.#deps.settings.lane,
     })
     this.#lanes.set(partition, lane)

@@ -7,6 +7,7 @@ import { epochEndRequest } from './epoch-end-request.ts'
 import { codeFault, faultFrom, KafkaFault, unavailable } from './faults.ts'
 import type { KafkaBroker } from './internals.ts'
 import type { TopicMetadata } from './metadata-request.ts'
+import { stableOffsetRequest } from './offset-fetch-request.ts'
 import { readTopicConfig } from './topic-config.ts'
 
 export interface KafkaTopicDirectory extends TopicDirectory {
@@ -99,6 +100,14 @@ class Directory implements KafkaTopicDirectory {
       const leader = await this.#leader(link, topic, partition)
       const end = await sendRequest(leader, epochEndRequest(topic, partition, leaderEpoch))
       return end === null ? null : offset(end)
+    })
+  }
+
+  groupOffset(groupId: string, topic: string, partition: number): ReturnType<TopicDirectory['groupOffset']> {
+    return this.#ask(`the offset of the group for ${topic}/${partition} cannot be read`, async (link) => {
+      const coordinator = await link.coordinator('group', groupId)
+      const found = await sendRequest(coordinator, stableOffsetRequest(groupId, topic, partition))
+      return found === null ? null : offset(found.offset)
     })
   }
 

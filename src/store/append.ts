@@ -1,5 +1,5 @@
 import type { PoolClient } from 'pg'
-import type { DeadLetterCode, LogEntry, LogId, Rejection } from '../domain/model.ts'
+import type { DeadLetterCode, LogEntry, LogId, LogIdentity, Rejection } from '../domain/model.ts'
 import { logId, offset } from '../domain/model.ts'
 import { ServiceError } from '../errors.ts'
 import type { AppendOutcome, AppendRequest } from '../ports.ts'
@@ -45,6 +45,8 @@ export async function appendInTransaction(
   const { request } = prepared
   const windowStart = firstOffsetOf(request) - settings.dedupWindow
   const log = await lockLog(tx, client, { id: request.logId, windowStart: offset(windowStart) }, settings)
+  // A database that was put back to before a log was opened gives its id away again.
+  if (log === null || !isSameSource(log, request.identity)) return { kind: 'moved', position: null }
   if (log.newest_id !== request.logId) throw superseded(logId(log.newest_id))
   const position = positionOf(log)
   if (!isAt(position, request.expected)) return { kind: 'moved', position }
@@ -77,6 +79,9 @@ export async function appendInTransaction(
     ingestedAt: new Date(ingestedMs),
   }
 }
+
+const isSameSource = (log: LockedLog, { topic, partition, topicId }: LogIdentity): boolean =>
+  log.topic === topic && log.partition === partition && log.topic_id === topicId
 
 const superseded = (newest: LogId): Abandoned<AppendOutcome> =>
   new Abandoned({ kind: 'superseded', logId: newest })

@@ -3,7 +3,7 @@ import { sql } from '../../drizzle/orm.ts'
 import type { LogId, Offset } from '../domain/model.ts'
 import { APPEND_SUFFIX } from './database.ts'
 import { type LogRow, logColumns } from './logRows.ts'
-import { onlyRow, type Transaction } from './transaction.ts'
+import type { Transaction } from './transaction.ts'
 
 /** The log's row, locked, and what else the append must know before it goes on. */
 export interface LockedLog extends LogRow {
@@ -36,13 +36,14 @@ export interface LockPatience {
  * Locks the log's row. A writer that was stopped inside COPY holds it, and PostgreSQL's own time-outs don't fire while
  * it waits for its client: after `patienceMs` whoever blocks us is terminated, if it is an append session of our own
  * role that waits for its client, not for a lock or for work of the server. The session's lock_timeout ends the wait otherwise, with SQLSTATE 55P03.
+ * Null when there is no such row.
  */
 export async function lockLog(
   tx: Transaction,
   client: PoolClient,
   log: { readonly id: LogId; readonly windowStart: Offset },
   patience: LockPatience,
-): Promise<LockedLog> {
+): Promise<LockedLog | null> {
   const timer = setInterval(() => {
     terminateBlockers(client, log.id, patience).catch(() => undefined) // lock_timeout reports the wait
   }, patience.patienceMs)
@@ -58,7 +59,7 @@ export async function lockLog(
                where b.log_id = l.id and b.level = 8 and b.end_offset <= ${log.windowStart}::bigint
                order by b.end_offset desc limit 1) as window_ms
         from public.partition_logs l where l.id = ${log.id} for no key update of l`)
-    return onlyRow(rows, `log ${log.id}`)
+    return rows[0] ?? null
   } finally {
     clearInterval(timer)
   }

@@ -184,9 +184,10 @@ it('a group offset ahead of the log is not believed', async () => {
   const topic = await kafka.topic(1)
   await produce(topic, 30)
   await kafka.admin.setOffsets({ groupId: topic, topic, partitions: [{ partition: 0, offset: '30' }] })
-  start([topic], topic)
+  const running = start([topic], topic)
   await reaches(topic, 30)
   expect((await sql.query('select from events')).rowCount).toBe(30)
+  await running.says('"groupOffset":"30","nextOffset":"0","msg":"the group is ahead of the log')
 })
 
 it('the group offset follows the log, so that lag tools show the truth', async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { hashFromBytes } from '../../src/domain/hash.ts'
-import { offset, type UndecodableEntry } from '../../src/domain/model.ts'
+import { logId, offset, type UndecodableEntry } from '../../src/domain/model.ts'
 import { ServiceError } from '../../src/errors.ts'
 import { withClient } from '../support/database.ts'
 import { accepted, eventEntries, gapEntry, idOf, leafOf, recordEntry, requestFor } from './entries.ts'
@@ -158,6 +158,18 @@ test('a batch from another position appends nothing and says where the log stand
     position: open.position,
   })
   expect(await rowsOf('events', open.log.logId, '"offset"')).toHaveLength(10)
+})
+
+test('a log that the database does not have, or has for another partition under its id, takes nothing', async () => {
+  const { store } = fixture
+  const [stale, other] = [await openLog(store), await openLog(store)]
+  const nothing = { kind: 'moved', position: null }
+  // As after a database was put back to before the log was opened, and opened others since.
+  const elsewhere = { log: { ...stale.log, logId: other.log.logId }, position: stale.position }
+  expect(await appendTo(store, elsewhere, eventEntries(0n, 10n), 10n)).toEqual(nothing)
+  const gone = { log: { ...stale.log, logId: logId(2_000_000_000) }, position: stale.position }
+  expect(await appendTo(store, gone, eventEntries(0n, 10n), 10n)).toEqual(nothing)
+  for (const { log } of [stale, other]) expect(await rowsOf('events', log.logId, '"offset"')).toEqual([])
 })
 
 test('another topic id before COMMIT rolls everything back', async () => {
