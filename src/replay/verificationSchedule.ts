@@ -13,7 +13,9 @@ import type {
 import { ServiceError } from '../errors.ts'
 import { fromTemporal } from './temporalErrors.ts'
 
-const SCHEDULE_ID = 'verify-log'
+/** One for each installation: several may share a namespace, but no task queue. */
+export const verificationScheduleId = (taskQueue: string): string => `verify-log/${taskQueue}`
+
 const CALL_MS = 8_000
 /** A run that was missed while Temporal was away is made up for when it is this late at most. */
 const CATCHUP_WINDOW = '1 hour'
@@ -28,7 +30,8 @@ export interface VerificationSchedule {
 }
 
 export function verificationSchedule(client: Client, taskQueue: string): VerificationSchedule {
-  const handle = client.schedule.getHandle(SCHEDULE_ID)
+  const scheduleId = verificationScheduleId(taskQueue)
+  const handle = client.schedule.getHandle(scheduleId)
   const bounded = async <Value>(call: () => Promise<Value>): Promise<Value> => {
     try {
       return await client.withDeadline(Date.now() + CALL_MS, call)
@@ -49,7 +52,7 @@ export function verificationSchedule(client: Client, taskQueue: string): Verific
         action: {
           type: 'startWorkflow',
           workflowType: 'verifyLog',
-          workflowId: 'verify-log/scheduled',
+          workflowId: `verify-log/scheduled-${taskQueue}`,
           args: [request],
           taskQueue,
           memo: { requestedBy: `schedule of ${requestedBy}`.slice(0, 200) },
@@ -58,7 +61,7 @@ export function verificationSchedule(client: Client, taskQueue: string): Verific
         },
       } satisfies Omit<ScheduleOptions, 'scheduleId'>
       try {
-        await bounded(() => client.schedule.create({ scheduleId: SCHEDULE_ID, ...options }))
+        await bounded(() => client.schedule.create({ scheduleId, ...options }))
       } catch (error) {
         if (!(error instanceof ScheduleAlreadyRunning)) throw error
         await bounded(() => handle.update((previous) => ({ ...options, state: previous.state })))

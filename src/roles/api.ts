@@ -46,6 +46,7 @@ export function createApiRole(
     temporal,
     taskQueue: config.temporal.taskQueue,
     verifications: store.verifications,
+    replays: store.replays,
     logs: store.queries,
   })
   registerVerdictMetrics(metrics.registry, store.verifications.lastFinished)

@@ -1,5 +1,7 @@
 /** Verification of logs as a workflow: a worker that is killed, damage, cancellation, a Schedule, on real servers. */
+import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type VerificationView, verificationEnded } from '../../src/domain/verification/view.ts'
 import { ServiceError } from '../../src/errors.ts'
@@ -8,6 +10,8 @@ import {
   createVerificationOperations,
   type VerificationOperations,
 } from '../../src/replay/verificationOperations.ts'
+import { verificationScheduleId } from '../../src/replay/verificationSchedule.ts'
+import { startEdge } from '../api/edge.ts'
 import { appendTo, type OpenLog, openLog, useStore } from '../store/fixture.ts'
 import { withClient } from '../support/database.ts'
 import { PlatformProcess, until } from '../support/platform.ts'
@@ -187,3 +191,99 @@ it('people start it with nothing but Temporal, and bad input names the field', {
   ).rejects.toMatchObject({ cause: { type: 'UNKNOWN_TOPIC' } })
   await worker.stop()
 })
+
+it('the API and the commands start, show, schedule and end verifications', { timeout: 240_000 }, async () => {
+  const worker = startWorker()
+  const open = await fill(await openLog(fixture.store), 1_000n)
+  const { topic } = open.log.identity
+  const { queries, checkpoints } = fixture.store
+  const edge = await startEdge({ operations, queries: { ...queries, ...checkpoints } })
+  const evidence = (...args: readonly string[]) => runEvidence(args, { API_URL: edge.url })
+  try {
+    const found = await evidence('verify-log', '--topic', topic, '--json')
+    expect([found.code, found.stderr.split('\n')[0]]).toEqual([
+      0,
+      expect.stringMatching(/^verification .* started$/),
+    ])
+    const view = JSON.parse(found.stdout) as VerificationView
+    expect(view).toMatchObject({ status: 'intact', progress: { checked: '1000' }, parts: [{ topic }] })
+    const shown = await fetch(`${edge.url}/verifications/${view.id}`)
+    expect(await shown.json()).toEqual(view)
+
+    await withClient(fixture.database.adminUrl, (client) =>
+      withoutGuards(client, () =>
+        client.query('delete from events where log_id = $1 and "offset" = 700', [open.log.logId]),
+      ),
+    )
+    const damaged = await evidence('verify-log', '--topic', topic, '--partition', '0')
+    expect([damaged.code, damaged.stdout]).toEqual([1, expect.stringContaining('missing at leaf 700')])
+    expect(damaged.stderr).toMatch(/verification .*: 1 damaged/)
+    expect((await evidence('verify-log', '--partition', 'x', '--topic', topic)).code).toBe(2)
+    expect((await evidence('verify-log', '--partition', '1')).stderr).toContain('--topic')
+    expect((await evidence('verify-log', '--topic', 'nowhere')).code).toBe(2)
+    expect((await evidence('verify-replay', 'nobody')).stderr).toContain('REPLAY_NOT_FOUND')
+
+    expect((await evidence('verification-schedule')).stderr).toContain('SCHEDULE_NOT_FOUND')
+    const made = await evidence(
+      'verification-schedule',
+      '--every-minutes',
+      '1440',
+      '--topic',
+      topic,
+      '--json',
+    )
+    expect(JSON.parse(made.stdout)).toMatchObject({ everyMinutes: 1_440, topic, paused: false })
+    const changed = await evidence('verification-schedule', '--every-minutes', '60', '--json')
+    expect(JSON.parse(changed.stdout)).not.toHaveProperty('topic')
+    const handle = temporal.client.schedule.getHandle(verificationScheduleId(taskQueue))
+    expect((await handle.describe()).policies).toMatchObject({ overlap: 'SKIP', catchupWindow: 3_600_000 })
+    await handle.trigger()
+    const scheduled = await until(
+      async () => {
+        const { items } = await operations.listVerifications({ limit: 10 })
+        return items.find(
+          ({ createdBy, status }) => createdBy.startsWith('schedule of') && status !== 'running',
+        )
+      },
+      60_000,
+      () => worker.output,
+    )
+    expect(scheduled).toMatchObject({ kind: 'log', status: 'damaged', request: {} })
+    expect((await evidence('verification-schedule', '--off')).code).toBe(0)
+    expect((await evidence('verification-schedule', '--off')).code).toBe(2)
+    expect((await evidence('verification-schedule', '--every-minutes', '0')).stderr).toContain(
+      '--every-minutes',
+    )
+
+    const { recorded } = edge
+    expect(recorded).toEqual([])
+    const bad = await fetch(`${edge.url}/verification-schedule`, { method: 'PUT', body: '{}' })
+    expect(bad.status).toBe(415)
+    const { rows } = await withClient(fixture.database.adminUrl, (client) =>
+      client.query<{ action: string }>('select distinct action from operator_actions order by action'),
+    )
+    expect(rows.map(({ action }) => action)).toEqual([
+      'replay.verify',
+      'verification.schedule',
+      'verification.start',
+      'verification.unschedule',
+    ])
+  } finally {
+    await edge.close()
+  }
+  await worker.stop()
+})
+
+const evidenceEntry = fileURLToPath(new URL('../../src/cli/evidence-main.ts', import.meta.url))
+
+/** The command as its own process, as `pnpm evidence` starts it. */
+function runEvidence(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [evidenceEntry, ...args], { env }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
+    })
+  })
+}
