@@ -1,9 +1,11 @@
 /** Damage of every kind, done as the superuser to a log of its own, and what verification calls it. */
+import { randomUUID } from 'node:crypto'
 import type { Client } from 'pg'
 import { describe, expect, it } from 'vitest'
 import { verifySlice } from '../../activities/verification/verifyLogSlice.ts'
-import type { LogEntry } from '../../src/domain/model.ts'
+import { type LogEntry, leafIndex, offset } from '../../src/domain/model.ts'
 import { type Progress, type ProgressJson, progressToJson } from '../../src/domain/verification/progress.ts'
+import { auditEventsText } from '../../src/store/verification/auditRows.ts'
 import { ageLog, appendTo, type OpenLog, openLog, useStore } from '../store/fixture.ts'
 import { withClient } from '../support/database.ts'
 import {
@@ -290,6 +292,207 @@ const cases: readonly Case[] = [
     counts: { frontier: '1' },
   },
 ]
+
+/** On a log with every kind of row; `$1` is the log. */
+const motleyCases: readonly Case[] = [
+  {
+    name: 'the code of a dead letter that follows from its bytes',
+    sql: `update dead_letters set code = 'SCHEMA' where log_id = $1 and code = 'INVALID_JSON' and leaf_index = 11`,
+    finds: { kind: 'altered-column', column: 'code', leafIndex: '11' },
+    counts: { 'altered-column': '1' },
+  },
+  {
+    name: 'a duplicate that is called a conflict',
+    sql: `update dead_letters set code = 'ID_CONFLICT' where log_id = $1 and code = 'DUPLICATE_ID' and leaf_index = 70`,
+    finds: { kind: 'altered-column', column: 'code', leafIndex: '70' },
+    counts: { 'altered-column': '1' },
+  },
+  {
+    name: 'a code that is none',
+    sql: `update dead_letters set code = 'NOTHING' where log_id = $1 and leaf_index = 11`,
+    finds: { kind: 'altered-column', column: 'code', leafIndex: '11' },
+    counts: { 'altered-column': '1' },
+  },
+  {
+    name: 'a batch that is called a record',
+    sql: `update dead_letters set code = 'SCHEMA' where log_id = $1 and leaf_index = 23`,
+    finds: { kind: 'altered-column', column: 'code', leafIndex: '23' },
+    counts: { 'altered-column': '1' },
+  },
+  {
+    name: 'a record that is called a batch',
+    sql: `update dead_letters set code = 'UNDECODABLE_BATCH' where log_id = $1 and leaf_index = 11`,
+    finds: { kind: 'altered-column', column: 'code', leafIndex: '11' },
+    counts: { 'altered-column': '1' },
+  },
+  {
+    name: 'the bytes of a batch',
+    sql: `update dead_letters set value = value || '\\x00' where log_id = $1 and leaf_index = 23`,
+    finds: { kind: 'altered-bytes', leafIndex: '23' },
+    counts: { 'altered-bytes': '1' },
+  },
+  {
+    name: 'the bytes of a dead letter',
+    sql: `update dead_letters set value = 'still not json' where log_id = $1 and leaf_index = 11`,
+    finds: { kind: 'altered-bytes', leafIndex: '11' },
+    counts: { 'altered-bytes': '1' },
+  },
+  {
+    name: 'a missing dead letter',
+    sql: 'delete from dead_letters where log_id = $1 and leaf_index = 298',
+    finds: { kind: 'missing', leafIndex: '298', count: '1' },
+    counts: { missing: '1' },
+  },
+  {
+    name: 'a missing gap',
+    sql: 'delete from gaps where log_id = $1 and leaf_index = 292',
+    finds: { kind: 'missing', leafIndex: '292', count: '1' },
+    counts: { missing: '1' },
+  },
+  {
+    name: 'a gap with other offsets',
+    sql: 'update gaps set to_offset = to_offset - 1 where log_id = $1 and leaf_index = 292',
+    finds: { kind: 'altered-bytes', leafIndex: '292' },
+    counts: { 'altered-bytes': '1' },
+  },
+  {
+    name: 'a dead letter made an event',
+    sql: `insert into events select "offset", leaf_index, 0, kafka_timestamp, ingested_at, log_id, gen_random_uuid(), 'x', 'x', null,
+            'UNCLASSIFIED', '{}', key, value, headers, leaf_hash, leaf_hash from dead_letters where log_id = $1 and leaf_index = 11;
+          delete from dead_letters where log_id = $1 and leaf_index = 11`,
+    finds: { kind: 'altered-column', column: 'the verdict (INVALID_JSON)', leafIndex: '11' },
+    counts: { 'altered-column': '1' },
+  },
+]
+
+describe('damage to dead letters and gaps is found and named', () => {
+  it.each(motleyCases)('$name', async ({ sql, finds, counts }) => {
+    const { entries, end } = motley(0n, 600)
+    const open = await trueLog(entries, end)
+    await damage(async (client) => {
+      for (const statement of sql.split(';'))
+        expect((await client.query(statement, [open.log.logId])).rowCount).toBe(1)
+    })
+    const { findings } = await verify(open)
+    expect(findings.counts).toEqual(counts)
+    expect(findings.kept[0]).toMatchObject(finds)
+  })
+})
+
+describe('checkpoints are held against the rows', () => {
+  /** Checkpoints of every kind of size, made before anything happened. */
+  async function checkpointed(): Promise<{ open: OpenLog; ids: ReadonlyMap<bigint, string> }> {
+    const open = await trueLog(trueEvents(0n, 1_000n), 1_000n)
+    const { logId, identity } = open.log
+    const ids = new Map<bigint, string>()
+    for (const size of [0n, 1n, 256n, 300n, 512n, 768n, 999n, 1_000n]) {
+      const id = randomUUID()
+      ids.set(size, id)
+      const rootHash = await fixture.store.reader.rootAt(logId, leafIndex(size))
+      const place = {
+        logId,
+        partition: 0,
+        offset: offset(size),
+        size: leafIndex(size),
+        rootHash,
+        note: null,
+      }
+      const { topic } = identity
+      const checkpoint = {
+        id,
+        topic,
+        partition: 0,
+        offset: offset(size),
+        createdBy: 'ada',
+        positions: [place],
+      }
+      await fixture.store.checkpoints.insertCheckpoint(checkpoint)
+    }
+    return { open, ids }
+  }
+
+  it('and agree with a log that nobody touched, whatever their size', async () => {
+    const { open } = await checkpointed()
+    const progress = await verify(open)
+    expect(progress.findings.kept).toEqual([])
+    expect(progress.counts.checkpoints).toBe(7n)
+    expect(progressToJson(await verify(open, 1))).toEqual(progressToJson(progress))
+  })
+
+  it('a history rewritten with leaf hashes, nodes and frontier is told by the first checkpoint over it', async () => {
+    const { open, ids } = await checkpointed()
+    // The same log, had the event at 300 been another one all along.
+    const forged = trueEntry({ offset: 300n, value: eventValue(300n, { type: 'forged' }) })
+    const other = await trueLog(trueEvents(0n, 1_000n).with(300, forged), 1_000n)
+    await damage(async (client) => {
+      const [id, from] = [open.log.logId, other.log.logId]
+      await rewrite(client, open, forged)
+      await client.query(
+        'update log_nodes n set hash = o.hash, bytes = o.bytes from log_nodes o where n.log_id = $1 and o.log_id = $2 and n.level = o.level and n.index = o.index',
+        [id, from],
+      )
+      await client.query(
+        'update partition_logs l set frontier = o.frontier, bytes = o.bytes from partition_logs o where l.id = $1 and o.id = $2',
+        [id, from],
+      )
+    })
+    const { findings } = await verify(open)
+    expect(findings.counts).toEqual({ checkpoint: '4' })
+    expect(findings.kept[0]).toMatchObject({
+      kind: 'checkpoint',
+      column: 'root_hash',
+      checkpointId: ids.get(512n),
+      leafIndex: '256',
+    })
+  })
+
+  it('a rewritten tail under a checkpoint is the rows, an altered frontier is not', async () => {
+    const { open } = await checkpointed()
+    await damage((client) => rewrite(client, open, trueEntry({ offset: 900n, value: eventValue(5_000n) })))
+    expect((await verify(open)).findings.counts).toEqual({ checkpoint: '2', frontier: '1' })
+  })
+
+  it('a checkpoint that was altered, and one over more than there is', async () => {
+    const { open, ids } = await checkpointed()
+    await damage(async (client) => {
+      await client.query('update checkpoint_positions set "offset" = 299 where checkpoint_id = $1', [
+        ids.get(300n),
+      ])
+      await client.query('update checkpoint_positions set size = 1001 where checkpoint_id = $1', [
+        ids.get(1_000n),
+      ])
+      await client.query(
+        'update checkpoint_positions set root_hash = sha256(root_hash) where checkpoint_id = $1',
+        [ids.get(0n)],
+      )
+    })
+    const { findings } = await verify(open)
+    expect(findings.counts).toEqual({ checkpoint: '3' })
+    expect(findings.kept.map(({ checkpointId, column }) => [checkpointId, column])).toEqual([
+      [ids.get(300n), 'offset'],
+      [ids.get(1_000n), 'size'],
+      [ids.get(0n), 'root_hash'],
+    ])
+  })
+})
+
+it('pages of a log open only the partition that holds them, by its index', async () => {
+  const open = await trueLog(trueEvents(0n, 100n), 100n)
+  await withClient(fixture.database.adminUrl, async (client) => {
+    await client.query(
+      'select create_events_partition(current_date + days) from generate_series(-20, 20) days',
+    )
+    const [span] = await fixture.store.audit.spans(open.log.logId)
+    if (span === undefined) throw new Error('no span')
+    const request = { logId: open.log.logId, span, from: 0n, below: 100n, maxRows: 50 }
+    await client.query('set enable_seqscan = off; set enable_bitmapscan = off')
+    const { rows } = await client.query<{ 'QUERY PLAN': string }>(`explain ${auditEventsText(request)}`)
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
+    expect(plan.match(/ on events_\d+/g)).toHaveLength(1)
+    expect(plan).toMatch(/Index Scan using events_\d+_log_offset/)
+    expect(plan).not.toMatch(/Sort|Seq Scan/)
+  })
+})
 
 describe('damage is found and named', () => {
   it.each(cases)('$name', async ({ sql, finds, counts }) => {
