@@ -9,6 +9,8 @@ export interface CheckpointAnswer {
     readonly partition: number
     readonly offset: string
     readonly size: string
+    /** 64 hex digits. */
+    readonly rootHash: string
   }[]
 }
 

@@ -2,6 +2,7 @@ import type { Scenario } from '../contract.ts'
 import { ingestAborted } from './ingestAborted.ts'
 import { ingestBomb } from './ingestBomb.ts'
 import { ingestCompaction } from './ingestCompaction.ts'
+import { ingestDatabaseRestored } from './ingestDatabaseRestored.ts'
 import { ingestMissingTopic } from './ingestMissingTopic.ts'
 import { ingestRetention } from './ingestRetention.ts'
 import { ingestTopicRecreated } from './ingestTopicRecreated.ts'
@@ -14,4 +15,5 @@ export const ingestSourceScenarios: readonly Scenario[] = [
   ingestAborted,
   ingestMissingTopic,
   ingestBomb,
+  ingestDatabaseRestored,
 ]
