@@ -35,7 +35,8 @@ export function createVerificationMetrics(registry: Registry): VerificationMetri
   }
 }
 
-type LastFinished = () => Promise<{ readonly damaged: boolean; readonly finishedAt: Date } | null>
+type Last = { readonly damaged: boolean; readonly finishedAt: Date } | null
+type LastFinished = () => Promise<Last>
 
 /** Longest that a scrape waits for the database, in milliseconds. */
 const timeoutMs = 2_000
@@ -45,29 +46,31 @@ const timeoutMs = 2_000
  * hold nothing: a missing value must not look like a value.
  */
 export function registerVerdictMetrics(registry: Registry, lastFinished: LastFinished): void {
-  const damaged = new Gauge({
+  // Metrics of a scrape are collected side by side: one question serves all of them.
+  let asked: Promise<Last> | null = null
+  const last = (): Promise<Last> => {
+    asked ??= Promise.race([lastFinished().catch(() => null), late()]).finally(() => {
+      asked = null
+    })
+    return asked
+  }
+  const show = async (gauge: Gauge, measure: (found: NonNullable<Last>) => number): Promise<void> => {
+    const found = await last()
+    if (found === null) gauge.remove()
+    else gauge.set(measure(found))
+  }
+  const damaged: Gauge = new Gauge({
     name: 'verification_last_damaged',
     help: '1 when the newest verification of logs that came to a verdict found damage, else 0',
     registers: [registry],
-    collect: () => refresh(),
+    collect: () => show(damaged, (found) => (found.damaged ? 1 : 0)),
   })
-  const finished = new Gauge({
+  const finished: Gauge = new Gauge({
     name: 'verification_last_finished_timestamp_seconds',
     help: 'When the newest verification of logs came to a verdict',
     registers: [registry],
+    collect: () => show(finished, (found) => found.finishedAt.getTime() / 1_000),
   })
-  async function refresh(): Promise<void> {
-    const last = await Promise.race([lastFinished().catch(() => null), late()])
-    damaged.reset()
-    finished.reset()
-    if (last === null) {
-      damaged.remove()
-      finished.remove()
-      return
-    }
-    damaged.set(last.damaged ? 1 : 0)
-    finished.set(last.finishedAt.getTime() / 1_000)
-  }
 }
 
 const late = (): Promise<null> => new Promise((resolve) => setTimeout(() => resolve(null), timeoutMs).unref())

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { leafIndex, logId, offset } from '../../src/domain/model.ts'
 import { registerLogMetrics } from '../../src/metrics/logs.ts'
 import { createMetrics } from '../../src/metrics/metrics.ts'
+import { registerVerdictMetrics } from '../../src/metrics/verification.ts'
 import type { LogState } from '../../src/ports.ts'
 
 const lines = (text: string, name: string): string[] =>
@@ -89,6 +90,33 @@ test('a method that nobody knows makes no series of its own', async () => {
   expect(await metrics.text()).toContain(
     'http_requests_total{method="OTHER",route="unmatched",status="404"} 1',
   )
+})
+
+test("verifications count leaves, verdicts and findings; the last verdict is the database's", async () => {
+  const metrics = createMetrics()
+  metrics.verification.leavesVerified(1_000)
+  metrics.verification.logVerified('damaged', { missing: '3', 'altered-column': '1' })
+  metrics.verification.logVerified('intact', {})
+  let last: { damaged: boolean; finishedAt: Date } | null = { damaged: true, finishedAt: new Date(5_000) }
+  registerVerdictMetrics(metrics.registry, async () => last)
+  const text = await metrics.text()
+  expect(lines(text, 'verification_leaves_total')).toEqual(['verification_leaves_total 1000'])
+  expect(lines(text, 'verification_logs_total')).toEqual([
+    'verification_logs_total{verdict="damaged"} 1',
+    'verification_logs_total{verdict="intact"} 1',
+  ])
+  expect(lines(text, 'verification_findings_total')).toEqual([
+    'verification_findings_total{kind="missing"} 3',
+    'verification_findings_total{kind="altered-column"} 1',
+  ])
+  expect(lines(text, 'verification_last_damaged')).toEqual(['verification_last_damaged 1'])
+  expect(lines(text, 'verification_last_finished_timestamp_seconds')).toEqual([
+    'verification_last_finished_timestamp_seconds 5',
+  ])
+  last = null
+  const none = await metrics.text()
+  expect(lines(none, 'verification_last_damaged')).toEqual([])
+  expect(lines(none, 'verification_last_finished_timestamp_seconds')).toEqual([])
 })
 
 describe('the logs', () => {

@@ -452,6 +452,29 @@ describe('checkpoints are held against the rows', () => {
     expect((await verify(open)).findings.counts).toEqual({ checkpoint: '2', frontier: '1' })
   })
 
+  it('a signed note that says otherwise than its checkpoint', async () => {
+    const { open, ids } = await checkpointed()
+    const noteOf = (size: bigint, root: string) =>
+      `ingest.example/log\n${size}\n${root}\n\n— ingest.example AAAAAAAA\n`
+    const root = Buffer.from(await fixture.store.reader.rootAt(open.log.logId, leafIndex(300n)), 'latin1')
+    const put = (size: bigint, note: string) =>
+      damage((client) =>
+        client.query('update checkpoint_positions set note = $2 where checkpoint_id = $1', [
+          ids.get(size),
+          note,
+        ]),
+      )
+    await put(300n, noteOf(300n, root.toString('base64')))
+    expect((await verify(open)).findings.kept).toEqual([])
+    await put(300n, noteOf(301n, root.toString('base64')))
+    await put(512n, noteOf(512n, root.toString('base64')))
+    await put(999n, 'no note')
+    const { findings } = await verify(open)
+    expect(findings.kept.map(({ kind, column, checkpointId }) => [kind, column, checkpointId])).toEqual(
+      [300n, 512n, 999n].map((size) => ['checkpoint', 'note', ids.get(size)]),
+    )
+  })
+
   it('a checkpoint that was altered, and one over more than there is', async () => {
     const { open, ids } = await checkpointed()
     await damage(async (client) => {

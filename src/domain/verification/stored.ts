@@ -30,6 +30,8 @@ export interface CheckpointRow {
   readonly offset: bigint
   readonly size: bigint
   readonly rootHash: Hash
+  /** Whether its signed note, if it has one, says the same size and root. Whether it is signed by whom it should, the keys tell. */
+  readonly noteAgrees: boolean
 }
 
 export const nodeKey = (level: number, index: bigint): string => `${level}/${index}`

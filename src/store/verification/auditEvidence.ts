@@ -1,5 +1,7 @@
 /** What a log says of itself beside its rows: its own row, nodes, checkpoints. */
 import type { Pool } from 'pg'
+import { parseCheckpoint } from '../../domain/evidence/checkpointNote.ts'
+import { parseNote } from '../../domain/evidence/note.ts'
 import { decodeFrontier, emptyRoot } from '../../domain/merkle.ts'
 import type { LogId } from '../../domain/model.ts'
 import type { Beyond } from '../../domain/verification/concludeLog.ts'
@@ -105,6 +107,7 @@ interface PositionRow {
   readonly offset: string
   readonly size: string
   readonly root_hash: Buffer
+  readonly note: string | null
 }
 
 const toCheckpoint = (row: PositionRow): CheckpointRow => ({
@@ -112,7 +115,15 @@ const toCheckpoint = (row: PositionRow): CheckpointRow => ({
   offset: BigInt(row.offset),
   size: BigInt(row.size),
   rootHash: hashOf(row.root_hash),
+  noteAgrees: row.note === null || saysTheSame(row.note, row),
 })
+
+function saysTheSame(text: string, row: PositionRow): boolean {
+  const note = parseNote(text)
+  const checkpoint = note.ok ? parseCheckpoint(note.value.text) : note
+  if (!checkpoint.ok) return false
+  return checkpoint.value.size === BigInt(row.size) && checkpoint.value.root === hashOf(row.root_hash)
+}
 
 /** Of sizes in (above, upTo]. */
 async function checkpointsBetween(
@@ -123,7 +134,7 @@ async function checkpointsBetween(
 ): Promise<readonly CheckpointRow[]> {
   const { rows } = await pool.query<PositionRow>({
     name: 'audit-checkpoints',
-    text: `select checkpoint_id, "offset", size, root_hash from public.checkpoint_positions
+    text: `select checkpoint_id, "offset", size, root_hash, note from public.checkpoint_positions
             where log_id = $1 and size > $2 and size <= $3 order by size`,
     values: [id, above.toString(), upTo.toString()],
   })
@@ -145,7 +156,7 @@ const beyondNodesText = `
    where l.id = $1 order by n.index limit ${MAX_LISTED}`
 
 const beyondCheckpointsText = `
-  select p.checkpoint_id, p."offset", p.size, p.root_hash from public.partition_logs l
+  select p.checkpoint_id, p."offset", p.size, p.root_hash, p.note from public.partition_logs l
     join public.checkpoint_positions p on p.log_id = l.id
    where l.id = $1 and (p.size > l.size or (p.size = 0 and p.root_hash <> $2)) order by p.size limit ${MAX_LISTED}`
 
