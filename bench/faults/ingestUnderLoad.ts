@@ -2,7 +2,7 @@ import type { RoleProcess } from '../run/roles.ts'
 import { formatSeconds } from '../run/say.ts'
 import { ConsumerGroup } from './consumerGroup.ts'
 import type { Outcome, Score } from './contract.ts'
-import { stopAllInOrder } from './ingestStop.ts'
+import { stopAllInOrder, stopInOrder } from './ingestStop.ts'
 import { judgeLog } from './judgeLog.ts'
 import { judgeSource } from './judgeTarget.ts'
 import { SteadyLoad } from './load.ts'
@@ -48,6 +48,7 @@ export class IngestUnderLoad {
   readonly #problems: string[] = []
   #started = 0
   #kills = 0
+  #stops = 0
   #longestStopMs = 0
 
   private constructor(stage: Stage, options: Required<UnderLoadOptions>, topic: string) {
@@ -104,16 +105,30 @@ export class IngestUnderLoad {
 
   /** SIGTERM for all of these at once, as `stopAllInOrder`; they are all that there are. */
   async stopAll(): Promise<void> {
-    const stop = await stopAllInOrder(this.stage, this.topic, this.processes)
-    this.#alive.clear()
-    this.stopped(stop.tookMs, stop.problems)
+    const { processes } = this
+    const { tookMs, problems } = await stopAllInOrder(this.stage, this.topic, processes)
+    for (const role of processes) this.#stopped(role, tookMs)
+    this.#problems.push(...problems)
   }
 
-  /** Takes note of a stop; the process counts as stopped. */
-  stopped(tookMs: number, problems: readonly string[], role?: RoleProcess): void {
-    if (role !== undefined) this.#alive.delete(role)
-    this.#longestStopMs = Math.max(this.#longestStopMs, tookMs)
+  /** SIGTERM for one of several; whatever is not in order about it is a problem. */
+  async stop(role: RoleProcess): Promise<void> {
+    const { tookMs, problems } = await stopInOrder(this.stage, role)
+    this.#stopped(role, tookMs)
     this.#problems.push(...problems)
+  }
+
+  /** SIGTERM for one whose servers are in no state to let it leave in order: it must end in time all the same. */
+  async stopInTime(role: RoleProcess): Promise<void> {
+    const tookMs = await this.stage.roles.stop(role)
+    this.#stopped(role, tookMs)
+    if (role.exitCode === null) this.problem(`${role.label} did not end at SIGTERM and had to be killed`)
+  }
+
+  #stopped(role: RoleProcess, tookMs: number): void {
+    this.#alive.delete(role)
+    this.#stops++
+    this.#longestStopMs = Math.max(this.#longestStopMs, tookMs)
   }
 
   /** Something did not hold. */
@@ -176,7 +191,10 @@ export class IngestUnderLoad {
       damage: log.damage,
       longestRecoveryMs: this.clock.longestMs,
       problems: [...this.#problems, ...log.problems, ...source],
-      notes: [...notes, `SIGTERM took ${formatSeconds(this.#longestStopMs / 1000)} at most`],
+      notes: [
+        ...notes,
+        `${this.#stops} times SIGTERM took ${formatSeconds(this.#longestStopMs / 1000)} at most`,
+      ],
     }
   }
 }

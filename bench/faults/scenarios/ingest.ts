@@ -4,7 +4,7 @@ import { ingestJoinLeave } from './ingestJoinLeave.ts'
 import { ingestKafkaKill } from './ingestKafkaKill.ts'
 import { ingestKillRandom } from './ingestKillRandom.ts'
 import { ingestKillSteps } from './ingestKillSteps.ts'
-import { ingestNetwork, ingestNetworkForgets } from './ingestNetwork.ts'
+import { ingestForgottenConnections, ingestNetwork } from './ingestNetwork.ts'
 import { ingestPostgresCrash, ingestPostgresRestart, ingestPostgresTerminate } from './ingestPostgres.ts'
 import { ingestPostgresDiskFull } from './ingestPostgresDiskFull.ts'
 import { ingestSlowHandler } from './ingestSlowHandler.ts'
@@ -22,5 +22,5 @@ export const ingestScenarios: readonly Scenario[] = [
   ingestPostgresDiskFull,
   ingestKafkaKill,
   ingestNetwork,
-  ingestNetworkForgets,
+  ingestForgottenConnections,
 ]

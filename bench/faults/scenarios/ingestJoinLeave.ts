@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RoleProcess } from '../../run/roles.ts'
 import type { Outcome, Scenario } from '../contract.ts'
-import { stopInOrder } from '../ingestStop.ts'
 import { type IngestUnderLoad, underLoad } from '../ingestUnderLoad.ts'
 import { RebalanceWatch } from '../rebalances.ts'
 import { Stage } from '../stage.ts'
@@ -62,15 +61,10 @@ function nextChange({ stage, processes }: IngestUnderLoad): Change {
 }
 
 async function make(ingest: IngestUnderLoad, change: Change, kind: string): Promise<void> {
-  const { clock, stage } = ingest
   if (change === 'join') await ingest.start()
   else if (change === 'kill -9') await ingest.kill(pickOne(ingest))
-  else {
-    const role = pickOne(ingest)
-    const { tookMs, problems } = await stopInOrder(stage, role)
-    ingest.stopped(tookMs, problems, role)
-  }
-  clock.fault(kind)
+  else await ingest.stop(pickOne(ingest))
+  ingest.clock.fault(kind)
 }
 
 /** The group consists of those that run, and every partition moves. */

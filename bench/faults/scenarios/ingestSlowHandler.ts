@@ -3,7 +3,6 @@ import { formatSeconds } from '../../run/say.ts'
 import { AppendSessions } from '../appendSessions.ts'
 import type { Outcome, Passage, Scenario } from '../contract.ts'
 import { Cycle } from '../cycle.ts'
-import { stopInOrder } from '../ingestStop.ts'
 import { type IngestUnderLoad, underLoad } from '../ingestUnderLoad.ts'
 import { type Apart, OwnPassages } from '../ownPassages.ts'
 import { Stage, sessionTimeoutMs } from '../stage.ts'
@@ -93,10 +92,7 @@ async function changeGroup(
 ): Promise<Apart | null> {
   let next: Apart | null = null
   if (fast === null) next = await passages.start()
-  else {
-    const { tookMs, problems } = await stopInOrder(ingest.stage, fast.role)
-    ingest.stopped(tookMs, problems, fast.role)
-  }
+  else await ingest.stop(fast.role)
   const labels = next === null ? [slow.role.label] : [slow.role.label, next.role.label]
   await ingest.group.untilMembers(labels, ingest.waiting('the group to be shared out anew'))
   return next
