@@ -2,19 +2,20 @@ import type { Passage } from './contract.ts'
 import { errorCodeOf, isFencing } from './kafkaMessages.ts'
 import { until, type Waiting } from './waiting.ts'
 
-/** Counts the requests that Kafka refuses because another producer has taken the transactional id. */
+/** Listens to what Kafka answers to a worker, above all that another producer has taken its transactional id. */
 export class Fencings {
   readonly #passages: readonly Passage[]
+  #answers = 0
   #count = 0
 
-  /** `clientId`: whose; everybody's when left out. */
-  constructor(passages: readonly Passage[], clientId?: string) {
+  /** From now on. `clientId`: the worker's. */
+  constructor(passages: readonly Passage[], clientId: string) {
     this.#passages = passages
     for (const passage of passages) {
       passage.tap({
         answer: (frame) => {
-          if (frame.protocol !== 'kafka') return 'pass'
-          if (clientId !== undefined && frame.clientId !== clientId) return 'pass'
+          if (frame.protocol !== 'kafka' || frame.clientId !== clientId) return 'pass'
+          this.#answers++
           if (isFencing(errorCodeOf(frame))) this.#count++
           return 'pass'
         },
@@ -22,11 +23,17 @@ export class Fencings {
     }
   }
 
+  /** Requests that were refused because it is fenced. */
   get count(): number {
     return this.#count
   }
 
-  /** @throws when there is none in time */
+  /** @throws when it asks for nothing in time */
+  async untilAnswered(waiting: Waiting): Promise<void> {
+    await until(() => (this.#answers > 0 ? true : null), waiting)
+  }
+
+  /** @throws when nothing is refused in time */
   async untilFirst(waiting: Waiting): Promise<void> {
     await until(() => (this.#count > 0 ? true : null), waiting)
   }

@@ -5,7 +5,7 @@ import type { Api } from '../run/api.ts'
 import type { RoleProcess } from '../run/roles.ts'
 import type { Passage } from './contract.ts'
 import { RecoveryClock } from './recovery.ts'
-import { type Ends, ReplayWatch, totalOf, untilEnded } from './replays.ts'
+import { type Offsets, ReplayWatch, totalOf, untilEnded } from './replays.ts'
 import type { Environment } from './roles.ts'
 import type { SourceLog } from './sourceLog.ts'
 import type { Stage } from './stage.ts'
@@ -38,7 +38,7 @@ export class ReplayRuns {
   readonly #options: ReplayRunsOptions
   readonly #begun: ReplayView[] = []
   readonly #ended: ReplayView[] = []
-  #api: Api | null = null
+  #api: { readonly api: Api; readonly role: RoleProcess } | null = null
   #workers: RoleProcess[] = []
   #started = 0
   #current: ReplayWatch | null = null
@@ -51,8 +51,7 @@ export class ReplayRuns {
 
   /** Starts the API and the workers; resolves when they are ready. */
   async open(): Promise<void> {
-    const { api } = await this.stage.startApi()
-    this.#api = api
+    this.#api = await this.stage.startApi()
     const starts = Array.from({ length: this.#options.workers }, () => this.#startWorker())
     this.#workers = await Promise.all(starts)
     await Promise.all(this.#workers.map((worker) => worker.ready(this.stage.context.signal)))
@@ -60,7 +59,11 @@ export class ReplayRuns {
 
   get api(): Api {
     if (this.#api === null) throw new Error('not open')
-    return this.#api
+    return this.#api.api
+  }
+
+  get apiUrl(): string {
+    return this.#api?.role.url ?? ''
   }
 
   get workers(): readonly RoleProcess[] {
@@ -125,13 +128,13 @@ export class ReplayRuns {
     return this.#current
   }
 
-  /** The current replay, or a new one when it is over before it could be hit: with records of it just arrived. */
+  /** The current replay, or a new one when it is over before it could be hit: something was committed just now. */
   async underWay(): Promise<ReplayWatch> {
     for (;;) {
       const replay = this.#current ?? (await this.begin())
-      const before = totalOf(await replay.ends())
-      if (before === 0 || (await replay.unfinished()).size > 1) {
-        await replay.untilBeyond(before, this.waiting('records on the target', 20))
+      const planned = (await replay.logs()).length > 0
+      if (!planned || (await replay.unfinished()).size > 1) {
+        await replay.untilBeyond(totalOf(await replay.cursors()), this.waiting('commits', 20))
         return replay
       }
       await this.end()
@@ -152,15 +155,15 @@ export class ReplayRuns {
   }
 
   /**
-   * Waits until every partition that has something left has got records again, and tells the clock. `before`: the ends to
-   * begin with; as they are a moment from now when left out, when all that was sent before the fault has arrived.
+   * Waits until every log that has something left commits again, and tells the clock. `before`: the cursors to begin with;
+   * as they are a moment from now when left out, when all that was sent before the fault has arrived.
    */
-  async untilMoving(replay: ReplayWatch, before?: Ends): Promise<number> {
+  async untilMoving(replay: ReplayWatch, before?: Offsets): Promise<number> {
     const { signal } = this.stage.context
     if (before === undefined) await sleep(settleMs, undefined, { signal })
     await replay.untilAllMove(
-      before ?? (await replay.ends()),
-      this.waiting('records of every partition after a fault'),
+      before ?? (await replay.cursors()),
+      this.waiting('commits of every partition after a fault'),
     )
     return this.clock.moved()
   }

@@ -8,16 +8,27 @@ import type { Score } from './contract.ts'
 import type { LogJudgement } from './judgeLog.ts'
 import { until, type Waiting } from './waiting.ts'
 
-/** End offsets of a target by partition: records, and one marker per transaction. */
-export type Ends = ReadonlyMap<number, number>
+/** Offsets by partition. */
+export type Offsets = ReadonlyMap<number, number>
 
-/** Where one replay is, asked of Kafka and of the database, beside the roles that do it. */
+/** One log of a replay. */
+export interface ReplayedLog {
+  readonly partition: number
+  /** Where its cursor is kept. */
+  readonly groupId: string
+  /** Where it begins, and its end (exclusive). */
+  readonly from: number
+  readonly to: number
+}
+
+/** Where one replay is, asked of Kafka beside the roles that do it. */
 export class ReplayWatch {
   readonly replayId: string
   readonly target: string
   readonly #world: World
   readonly #ownerUrl: string
   #exists = false
+  #logs: readonly ReplayedLog[] = []
 
   constructor(world: World, ownerUrl: string, { replayId, targetTopic }: ReplayView) {
     this.#world = world
@@ -26,8 +37,31 @@ export class ReplayWatch {
     this.target = targetTopic
   }
 
-  /** Empty while the target is being made. */
-  async ends(): Promise<Ends> {
+  /** As they were planned; none before that. */
+  async logs(): Promise<readonly ReplayedLog[]> {
+    if (this.#logs.length === 0)
+      this.#logs = await withClient(this.#ownerUrl, (client) => logsOf(client, this.replayId))
+    return this.#logs
+  }
+
+  /**
+   * By source partition, what is committed: nothing else moves a cursor, not even the end of an orphaned transaction. None
+   * before the replay was planned.
+   */
+  async cursors(): Promise<Offsets> {
+    const logs = await this.logs()
+    return new Map(
+      await Promise.all(
+        logs.map(
+          async ({ partition, groupId, from }) =>
+            [partition, (await this.#cursorOf(groupId)) ?? from] as const,
+        ),
+      ),
+    )
+  }
+
+  /** End offsets of the target by partition, below which everything is decided: records, and one marker per transaction. */
+  async ends(): Promise<Offsets> {
     try {
       // kafkajs would ask for seconds before it says that a topic is not there.
       this.#exists ||= (await this.#world.admin.listTopics()).includes(this.target)
@@ -41,31 +75,28 @@ export class ReplayWatch {
   }
 
   /** Partitions that have not come to the end of their range. */
-  unfinished(): Promise<ReadonlySet<number>> {
-    return withClient(this.#ownerUrl, async (client) => new Set(await unfinishedOf(client, this.replayId)))
+  async unfinished(): Promise<ReadonlySet<number>> {
+    const [logs, cursors] = [await this.logs(), await this.cursors()]
+    const open = logs.filter(({ partition, to }) => (cursors.get(partition) ?? 0) < to)
+    return new Set(open.map(({ partition }) => partition))
   }
 
-  /** Resolves with the ends when the target holds more than so many offsets. */
-  untilBeyond(offsets: number, waiting: Waiting): Promise<Ends> {
-    return until(async () => {
-      const ends = await this.ends()
-      return totalOf(ends) > offsets ? ends : null
-    }, waiting)
+  /** Resolves when the cursors together are beyond this. */
+  async untilBeyond(total: number, waiting: Waiting): Promise<void> {
+    await until(async () => (totalOf(await this.cursors()) > total ? true : null), waiting)
   }
 
-  /**
-   * Resolves when every partition that had something left has got records again since `before`, or has come to its
-   * end. Ending a dead worker's transaction writes a marker, which is no record.
-   */
-  async untilAllMove(before: Ends, waiting: Waiting): Promise<void> {
+  /** Resolves when every partition has committed something since `before`, or has come to its end. */
+  async untilAllMove(before: Offsets, waiting: Waiting): Promise<void> {
     let standing: readonly number[] = []
     await until(
       async () => {
-        const [now, unfinished] = [await this.ends(), await this.unfinished()]
-        standing = [...unfinished].filter(
-          (partition) => (now.get(partition) ?? 0) <= (before.get(partition) ?? 0) + markers,
-        )
-        return standing.length === 0 ? true : null
+        const [logs, now] = [await this.logs(), await this.cursors()]
+        standing = logs
+          .filter(({ partition, to }) => (now.get(partition) ?? 0) < to)
+          .map(({ partition }) => partition)
+          .filter((partition) => (now.get(partition) ?? 0) <= (before.get(partition) ?? 0))
+        return logs.length > 0 && standing.length === 0 ? true : null
       },
       {
         ...waiting,
@@ -73,20 +104,29 @@ export class ReplayWatch {
       },
     )
   }
+
+  /** Null where there is none. */
+  async #cursorOf(groupId: string): Promise<number | null> {
+    const topics = await this.#world.admin.fetchOffsets({ groupId, topics: [this.target] })
+    const found = topics.flatMap(({ partitions }) => partitions).find(({ partition }) => partition === 0)
+    return found === undefined || Number(found.offset) < 0 ? null : Number(found.offset)
+  }
 }
 
-/** Of the transaction that the kill broke off, and of the one in which the new worker begins. */
-const markers = 2
+export const totalOf = (offsets: Offsets): number => [...offsets.values()].reduce((sum, end) => sum + end, 0)
 
-export const totalOf = (ends: Ends): number => [...ends.values()].reduce((sum, end) => sum + end, 0)
-
-async function unfinishedOf(client: Client, replayId: string): Promise<number[]> {
-  const { rows } = await client.query<{ partition: number }>(
-    `select partition from replay_logs join replays using (plan_id)
-      where replay_id = $1 and cursor < to_offset order by partition`,
+async function logsOf(client: Client, replayId: string): Promise<ReplayedLog[]> {
+  const { rows } = await client.query<{ partition: number; group_id: string; from: string; to: string }>(
+    `select partition, 'replay-' || plan_id || '-' || log_id as group_id, from_offset as from, to_offset as to
+      from replay_logs join replays using (plan_id) where replay_id = $1 order by partition`,
     [replayId],
   )
-  return rows.map(({ partition }) => partition)
+  return rows.map(({ partition, group_id, from, to }) => ({
+    partition,
+    groupId: group_id,
+    from: Number(from),
+    to: Number(to),
+  }))
 }
 
 /** Resolves with the replay when it has ended, however. An API that does not answer is asked again. */

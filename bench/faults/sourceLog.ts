@@ -13,6 +13,8 @@ export interface SourceLogOptions {
   readonly records: number
   readonly recordsPerBatch?: number
   readonly env?: Environment
+  /** Produces what the scenario needs beside the usual records, when three quarters of these are there. */
+  readonly add?: (load: SteadyLoad) => Promise<void>
 }
 
 const patienceMs = 120_000
@@ -20,7 +22,7 @@ const patienceMs = 120_000
 /** A topic with so many records, all of them ingested and ingest stopped: what replays begin with. */
 export async function makeSourceLog(
   stage: Stage,
-  { partitions, records, recordsPerBatch = 100, env = {} }: SourceLogOptions,
+  { partitions, records, recordsPerBatch = 100, env = {}, add }: SourceLogOptions,
 ): Promise<SourceLog> {
   const { world, kafka, roles, context } = stage
   const topic = await world.createTopic('source', partitions)
@@ -40,7 +42,11 @@ export async function makeSourceLog(
     ...env,
   })
   try {
-    await load.produceBatches(Math.ceil(records / recordsPerBatch))
+    const batches = Math.ceil(records / recordsPerBatch)
+    const later = add === undefined ? 0 : Math.floor(batches / 4)
+    await load.produceBatches(batches - later)
+    await add?.(load)
+    await load.produceBatches(later)
   } finally {
     await load.stop()
   }
