@@ -4,29 +4,9 @@
  */
 import { api, type KafkaFrame } from './contract.ts'
 
-/** Length, key, version, correlation id; then the client id. */
-const clientIdAt = 4 + 2 + 2 + 4
 /** Length, correlation id. */
 const answerBodyAt = 4 + 4
 const throttleBytes = 4
-
-/** Whether the first field of its request is the transactional id. */
-const transactional: ReadonlySet<number> = new Set([
-  api.produce,
-  api.initProducerId,
-  api.addPartitionsToTxn,
-  api.addOffsetsToTxn,
-  api.endTxn,
-  api.txnOffsetCommit,
-])
-
-/** Of a request; null where it has none. */
-export function transactionalIdOf({ apiKey, bytes }: KafkaFrame): string | null {
-  if (!transactional.has(apiKey)) return null
-  const at = clientIdAt + 2 + Math.max(0, bytes.readInt16BE(clientIdAt))
-  const length = bytes.readInt16BE(at)
-  return length < 0 ? null : bytes.toString('utf8', at + 2, at + 2 + length)
-}
 
 /** Whether a request EndTxn asks for a commit: that is its last byte. */
 export const asksForCommit = ({ bytes }: KafkaFrame): boolean => bytes[bytes.length - 1] === 1

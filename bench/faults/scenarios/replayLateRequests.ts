@@ -86,9 +86,9 @@ async function holdSome(runs: ReplayRuns, late: LateRequests): Promise<void> {
   const free = Promise.withResolvers<void>()
   for (let left = runs.log.score.partitions; left > 0; left--) late.hold(random.pick(kinds), free.promise)
   await runs.during(late.untilTaken(runs.waiting('requests to hold')))
-  runs.clock.fault('until the client gave a request up')
   await sleep(heldMs, undefined, { signal })
   free.resolve()
+  runs.clock.fault('held until the client had given it up')
 }
 
 /** Unless it is over already. */
