@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { createServer, type Server } from 'node:net'
 
 /**
@@ -18,6 +19,21 @@ export async function freePorts(count: number, wanted: readonly number[] = []): 
   } finally {
     await Promise.all(held.map(close))
   }
+}
+
+/**
+ * Below the ports that systems choose for outgoing connections: those can be taken between this answer and its use, a server
+ * that is dead for a while must find its port free again, and whoever tries to reach a dead one from such a port may end up
+ * connected with himself.
+ */
+const lowestPort = 18_000
+const highestPort = 32_000
+
+/** Ports to keep for a while: free at the moment, all different, and none that an outgoing connection could be given. */
+export function lastingPorts(count: number): Promise<number[]> {
+  const wanted = new Set<number>()
+  while (wanted.size < count) wanted.add(randomInt(lowestPort, highestPort))
+  return freePorts(count, [...wanted])
 }
 
 /** Listens, or null when the port is taken. */

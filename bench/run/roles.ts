@@ -4,13 +4,15 @@ import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { projectRoot } from '../../stack/paths.ts'
-import { freePorts } from '../../stack/ports.ts'
+import { lastingPorts } from '../../stack/ports.ts'
 import { logTail } from '../../stack/process.ts'
 
 export type Role = 'ingest' | 'worker' | 'api'
 
 const readyLimitMs = 120_000
 const graceMs = 10_000
+/** As `pnpm start` and the image do (docs/design.md §4, "Memory"). */
+const youngGeneration = '--max-semi-space-size=8'
 
 export interface RoleOptions {
   readonly role: Role
@@ -51,12 +53,12 @@ export class RoleProcess {
   /** In a process group of its own: Ctrl-C in the terminal must not end it before whoever uses it. */
   static async start(options: RoleOptions): Promise<RoleProcess> {
     const { role, env, logFile, sourceRoot = projectRoot } = options
-    const [port = 0] = await freePorts(1)
+    const [port = 0] = await lastingPorts(1)
     const portVariable = role === 'api' ? 'PORT' : 'METRICS_PORT'
     mkdirSync(dirname(logFile), { recursive: true })
     const log = openSync(logFile, 'a')
     try {
-      const child = spawn(process.execPath, ['src/main.ts', role], {
+      const child = spawn(process.execPath, [youngGeneration, 'src/main.ts', role], {
         cwd: sourceRoot,
         env: { ...env, HOST: '127.0.0.1', [portVariable]: String(port) },
         stdio: ['ignore', log, log],

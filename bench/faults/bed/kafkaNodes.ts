@@ -1,11 +1,12 @@
 import { join } from 'node:path'
 import { formatKafka, type KafkaNode, kafkaCommand, randomClusterId } from '../../../stack/kafka.ts'
 import { findKafka, type Java } from '../../../stack/kafka-jars.ts'
+import { lastingPorts } from '../../../stack/ports.ts'
 import type { KafkaBed, Passage } from '../contract.ts'
 import { openPassage } from '../passage/passage.ts'
 import { BedServer, startAll } from './bedServer.ts'
 import { checkNode } from './kafkaProbe.ts'
-import { type BedSite, bedPorts } from './site.ts'
+import type { BedSite } from './site.ts'
 
 /** Small, and soon started: without the second compiler a start costs 3 s of processor time instead of 4.3. */
 const javaOptions = ['-Xmx320m', '-XX:TieredStopAtLevel=1']
@@ -83,7 +84,7 @@ export async function openKafka(site: BedSite, name: string, count: number): Pro
 type BedNode = KafkaNode & { readonly detour: { readonly port: number; readonly advertisedPort: number } }
 
 async function chooseNodes(folder: string, count: number): Promise<BedNode[]> {
-  const ports = await bedPorts(4 * count)
+  const ports = await lastingPorts(4 * count)
   const portsOf = (id: number): number[] => ports.slice(4 * (id - 1), 4 * id)
   const ids = Array.from({ length: count }, (_, at) => at + 1)
   const voters = ids.map((id) => ({ id, port: portsOf(id)[0] ?? 0 }))

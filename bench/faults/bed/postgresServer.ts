@@ -1,10 +1,11 @@
+import { lastingPorts } from '../../../stack/ports.ts'
 import { postgres, postgresAddresses } from '../../../stack/postgres.ts'
 import { type ProcessId, signalProcess } from '../../../stack/process.ts'
 import type { Passage, PostgresBed } from '../contract.ts'
 import { openPassage } from '../passage/passage.ts'
 import { BedServer, startAll } from './bedServer.ts'
 import { childrenOf } from './children.ts'
-import { type BedSite, bedPorts } from './site.ts'
+import type { BedSite } from './site.ts'
 
 export class PostgresServer extends BedServer implements PostgresBed {
   readonly adminUrl: string
@@ -57,7 +58,7 @@ export class PostgresServer extends BedServer implements PostgresBed {
 }
 
 export async function openPostgres(site: BedSite): Promise<PostgresServer> {
-  const [port = 0, passagePort = 0] = await bedPorts(2)
+  const [port = 0, passagePort = 0] = await lastingPorts(2)
   const passage = await openPassage({ target: `127.0.0.1:${port}`, protocol: 'postgres', port: passagePort })
   const server = new PostgresServer(site, port, passage)
   site.say('starting PostgreSQL …')

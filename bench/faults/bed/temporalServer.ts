@@ -1,8 +1,9 @@
+import { lastingPorts } from '../../../stack/ports.ts'
 import { temporal } from '../../../stack/temporal.ts'
 import type { Passage, TemporalBed } from '../contract.ts'
 import { openPassage } from '../passage/passage.ts'
 import { BedServer, startAll } from './bedServer.ts'
-import { type BedSite, bedPorts } from './site.ts'
+import type { BedSite } from './site.ts'
 
 export class TemporalServer extends BedServer implements TemporalBed {
   readonly address: string
@@ -30,7 +31,7 @@ export class TemporalServer extends BedServer implements TemporalBed {
 
 /** Starts Temporal's development server, whose database is a file. */
 export async function openTemporal(site: BedSite): Promise<TemporalServer> {
-  const [passagePort = 0, ...ports] = await bedPorts(1 + temporal.portCount)
+  const [passagePort = 0, ...ports] = await lastingPorts(1 + temporal.portCount)
   const passage = await openPassage({ target: `127.0.0.1:${ports[0]}`, protocol: 'raw', port: passagePort })
   const server = new TemporalServer(site, ports, passage)
   site.say('starting Temporal …')
