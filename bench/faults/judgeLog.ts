@@ -10,6 +10,8 @@ import { addDamage, noDamage } from './damage.ts'
 export interface LogExpectations {
   /** Of the incarnation to judge; the newest one when left out. */
   readonly topicId?: string
+  /** Its number, where several have one topic id. */
+  readonly incarnation?: number
   /** How many incarnations each partition has; 1 when left out. */
   readonly incarnations?: number
   /** By partition: the log start when ingest came for the first time; 0 when left out. */
@@ -69,8 +71,15 @@ export async function judgeLogIn(
   return sum.judgement()
 }
 
-const pick = (lives: readonly StoredLog[], { topicId }: LogExpectations): StoredLog | undefined =>
-  topicId === undefined ? lives.at(-1) : lives.find((log) => log.topicId === topicId)
+const pick = (
+  lives: readonly StoredLog[],
+  { topicId, incarnation }: LogExpectations,
+): StoredLog | undefined =>
+  lives.findLast(
+    (log) =>
+      (topicId === undefined || log.topicId === topicId) &&
+      (incarnation === undefined || log.incarnation === incarnation),
+  )
 
 class Summary {
   #damage: Damage = noDamage

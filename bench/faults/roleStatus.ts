@@ -18,10 +18,20 @@ export async function readinessOf({ url }: RoleProcess): Promise<Readiness | nul
 
 /** Sum of a metric over all series that carry these labels; 0 when there are none, null when the role does not answer. */
 export async function metricOf(
-  { url }: RoleProcess,
+  role: RoleProcess,
   name: string,
   labels: Readonly<Record<string, string>>,
 ): Promise<number | null> {
+  const series = await seriesOf(role, name, labels)
+  return series?.reduce((sum, value) => sum + value, 0) ?? null
+}
+
+/** Every series of a metric that carries these labels; null when the role does not answer. */
+export async function seriesOf(
+  { url }: RoleProcess,
+  name: string,
+  labels: Readonly<Record<string, string>>,
+): Promise<number[] | null> {
   const response = await ask(`${url}/metrics`)
   if (response === null) return null
   const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)
@@ -29,7 +39,7 @@ export async function metricOf(
     .split('\n')
     .map((line) => /^([a-z_]+)(?:\{(.*)\})? (\S+)$/.exec(line))
     .filter((match) => match?.[1] === name && wanted.every((label) => match[2]?.split(',').includes(label)))
-    .reduce((sum, match) => sum + Number(match?.[3]), 0)
+    .map((match) => Number(match?.[3]))
 }
 
 async function ask(url: string): Promise<Response | null> {

@@ -76,6 +76,16 @@ export class ClusterView {
     return this.#untilAll(isFree, () => this.partitions(topics, node), waiting)
   }
 
+  /** Resolves when all partitions are in such a state, as the nodes but `except` see them. */
+  untilAll(
+    topics: readonly string[],
+    is: (state: PartitionState) => boolean,
+    waiting: Waiting,
+    except?: KafkaNode,
+  ): Promise<void> {
+    return this.#untilAll(is, () => this.partitions(topics, except), waiting)
+  }
+
   /** A cluster in the middle of something may have no answer yet. */
   async #untilAll(
     is: (state: PartitionState) => boolean,

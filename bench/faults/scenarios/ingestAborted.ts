@@ -22,7 +22,7 @@ export const ingestAborted: Scenario = {
   name: 'ingest-aborted',
   group: 'ingest',
   title: 'transactions of several producers that overlap and abort, ingest killed in between',
-  rounds: { full: 15, short: 0 },
+  rounds: { full: 15, short: 2 },
   // Fetches bring little, so that many transactions begin in one and end in another.
   run: (context) => Stage.with(context, 'ingest-aborted', { env: { KAFKA_FETCH_MAX_BYTES: '65536' } }, run),
 }

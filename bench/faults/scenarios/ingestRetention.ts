@@ -45,7 +45,7 @@ export const ingestRetention: Scenario = {
   name: 'ingest-retention',
   group: 'ingest',
   title: 'the source deletes records that a stopped, frozen or slow ingest has not read yet',
-  rounds: { full: 2 * kinds.length, short: 0 },
+  rounds: { full: 2 * kinds.length, short: 2 },
   // Fetches bring little, so that a slow reader has most of what it lacks still before it.
   run: (context) => Stage.with(context, 'ingest-retention', { env: { KAFKA_FETCH_MAX_BYTES: '65536' } }, run),
 }

@@ -6,6 +6,7 @@ import { ingestDatabaseRestored } from './ingestDatabaseRestored.ts'
 import { ingestMissingTopic } from './ingestMissingTopic.ts'
 import { ingestRetention } from './ingestRetention.ts'
 import { ingestTopicRecreated } from './ingestTopicRecreated.ts'
+import { ingestTruncated } from './ingestTruncated.ts'
 
 /** What happens to the source, under ingest. */
 export const ingestSourceScenarios: readonly Scenario[] = [
@@ -16,4 +17,5 @@ export const ingestSourceScenarios: readonly Scenario[] = [
   ingestMissingTopic,
   ingestBomb,
   ingestDatabaseRestored,
+  ingestTruncated,
 ]
