@@ -13,7 +13,8 @@ import { KafkaFault, unavailable } from './faults.ts'
 import { createPartitionAssigner } from './partition-assigner.ts'
 import { type FetchedSet, openSourceBatch } from './source-batch.ts'
 
-const requestTimeoutMs = 30_000
+/** A node that is silent for this long is given up and asked for elsewhere; less than a session, which ends meanwhile. */
+const requestTimeoutMs = 6_000
 /** Joining waits for every other member of the group to join again. */
 const startLimitMs = 90_000
 /** kafkajs' own tries after an error; it sends no heartbeats meanwhile, so all of them together stay under a session. */

@@ -24,8 +24,11 @@ export interface KafkaTransactionLaneFactory extends TransactionLaneFactory {
   fence(options: TransactionLaneOptions, signal: AbortSignal): Promise<Cursor | null>
 }
 
-/** Each request gets this long; kafkajs tries none of them again. */
-const requestTimeoutMs = 30_000
+/**
+ * Each request gets this long; kafkajs tries none of them again. A frozen leader or coordinator is given up after it, and by
+ * then has a successor; a follower that is missing has left the replicas in sync (9 s by default), for which requests wait.
+ */
+const requestTimeoutMs = 12_000
 /** Each call of a lane; `begin` may have to wait until an older transaction has ended. */
 const callLimitMs = 60_000
 /** The cursor is kept at partition 0 of the target topic. */
