@@ -74,7 +74,9 @@ test('an event has everything that its row has', async () => {
   const { items } = await fixture.store.queries.findEvents({ topic: open.log.identity.topic, limit: 10 })
   expect(items).toEqual([
     {
+      logId: open.log.logId,
       topic: open.log.identity.topic,
+      topicId: open.log.identity.topicId,
       partition: 3,
       incarnation: 1,
       offset: 5n,
