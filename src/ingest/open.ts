@@ -36,6 +36,19 @@ export async function openSourceLog(
   const mirrored = await mirroredOffset(deps, topic, partition)
   const log = (await deps.writer.findLog(topic, partition)) ?? (await openNewLog(deps, topic, partition))
   if (mirrored !== null && isAhead(mirrored, log)) warnOfLostCommits(deps.log, mirrored, log)
+  const first = await judge(deps, log)
+  if (first.kind === 'open') return first
+  await sleep(judgeAgainMs)
+  return judge(deps, (await deps.writer.findLog(topic, partition)) ?? log)
+}
+
+/**
+ * A log is closed when Kafka says the same twice: a node that was frozen, or cut off from the others, wakes up as the leader
+ * that it was, and tells of the ends and of the topic that it knew, until it hears that others have gone on.
+ */
+const judgeAgainMs = 2_000
+
+async function judge(deps: OpenDependencies, log: LogState): Promise<Opened> {
   try {
     return await holdAgainstKafka(deps, log)
   } catch (error) {
