@@ -33,11 +33,6 @@ export class Fencings {
     await until(() => (this.#answers > 0 ? true : null), waiting)
   }
 
-  /** @throws when nothing is refused in time */
-  async untilFirst(waiting: Waiting): Promise<void> {
-    await until(() => (this.#count > 0 ? true : null), waiting)
-  }
-
   close(): void {
     for (const passage of this.#passages) passage.tap(null)
   }

@@ -5,7 +5,7 @@ import type { Api } from '../run/api.ts'
 import type { RoleProcess } from '../run/roles.ts'
 import type { Passage } from './contract.ts'
 import { RecoveryClock } from './recovery.ts'
-import { type Offsets, ReplayWatch, totalOf, untilEnded } from './replays.ts'
+import { type Offsets, ReplayWatch, totalOf, untilEnded, viewOf } from './replays.ts'
 import type { Environment } from './roles.ts'
 import type { SourceLog } from './sourceLog.ts'
 import type { Stage } from './stage.ts'
@@ -189,8 +189,8 @@ export class ReplayRuns {
 
   async #goOn(over: AbortSignal): Promise<void> {
     while (!over.aborted) {
-      const { status } = await this.api.getReplay(this.current().replayId)
-      if (hasEnded(status)) {
+      const view = await viewOf(this.api, this.current().replayId)
+      if (view !== null && hasEnded(view.status)) {
         await this.end()
         await this.begin()
       }

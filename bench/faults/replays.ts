@@ -133,16 +133,21 @@ async function logsOf(client: Client, replayId: string): Promise<ReplayedLog[]> 
 export function untilEnded(api: Api, replayId: string, waiting: Waiting): Promise<ReplayView> {
   return until(
     async () => {
-      const view = await api.getReplay(replayId).catch(rethrowRefusals)
+      const view = await viewOf(api, replayId)
       return view !== null && hasEnded(view.status) ? view : null
     },
     { everyMs: 200, ...waiting },
   )
 }
 
-function rethrowRefusals(error: unknown): null {
-  if (error instanceof ApiError && error.status < 500) throw error
-  return null
+/** Null when the API does not answer, or not now. @throws when it refuses */
+export async function viewOf(api: Api, replayId: string): Promise<ReplayView | null> {
+  try {
+    return await api.getReplay(replayId)
+  } catch (error) {
+    if (error instanceof ApiError && error.status < 500) throw error
+    return null
+  }
 }
 
 /** What does not hold of a replay that must have replayed the whole log, in words. */
