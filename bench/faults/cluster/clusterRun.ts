@@ -54,17 +54,25 @@ export class ClusterRun {
     this.#watch = stage.watch(topic)
   }
 
-  /** Everything runs and moves when it resolves. */
-  static async open(stage: Stage): Promise<ClusterRun> {
+  /** Runs `work` while everything runs and moves, and ends the load after it, whatever happened. */
+  static async with<T>(stage: Stage, work: (run: ClusterRun) => Promise<T>): Promise<T> {
+    const run = await ClusterRun.#prepare(stage)
+    try {
+      await run.#start()
+      return await work(run)
+    } finally {
+      await run.#load.stop()
+    }
+  }
+
+  static async #prepare(stage: Stage): Promise<ClusterRun> {
     const { world, roles } = stage
     const log = await makeSourceLog(stage, { partitions: replayPartitions, records: replayRecords })
     const topic = await world.createTopic('live', partitions)
     const { api } = await stage.startApi()
     await roles.startReady('worker', { KAFKA_TOPICS: log.topic })
     const train = new ReplayTrain(stage, api, log.topic)
-    const run = new ClusterRun(stage, topic, log, train)
-    await run.#start()
-    return run
+    return new ClusterRun(stage, topic, log, train)
   }
 
   /** Both kinds of work are under way, and every node is in sync, before something is done to them. */
@@ -93,6 +101,22 @@ export class ClusterRun {
     return { node: this.view.node(await id()), because }
   }
 
+  /** Of ingest's partitions that other nodes lead before `work`: how many there are, and of how many rows came during it. */
+  async ledByOthers(
+    node: KafkaNode,
+    work: () => Promise<void>,
+  ): Promise<{ readonly led: number; readonly grown: number }> {
+    const states = await this.view.partitions([this.#topic])
+    const before = await this.#watch.sizes()
+    await work()
+    const after = await this.#watch.sizes()
+    const others = states.filter(({ leader }) => leader !== node.id).map(({ partition }) => partition)
+    const grown = others.filter(
+      (partition) => (after?.get(partition) ?? 0) > (before?.get(partition) ?? 0),
+    ).length
+    return { led: others.length, grown }
+  }
+
   /** The fault begins, or ends, now: from here on nothing may stand still for longer than patience lasts. */
   async untilMoving(what: string): Promise<void> {
     this.#ingestClock.fault()
@@ -108,13 +132,23 @@ export class ClusterRun {
       this.#waiting(`rows of every partition after ${what}`),
     )
     const replayed = this.#train.untilAllMove(this.#waiting(`the replay to move after ${what}`))
-    await Promise.all([
-      ingested.then(() => this.#ingestClock.moved()),
-      replayed.then(() => this.#replayClock.moved()),
-    ])
+    try {
+      await Promise.all([
+        ingested.then(() => this.#ingestClock.moved()),
+        replayed.then(() => this.#replayClock.moved()),
+      ])
+    } catch (error) {
+      throw new Error(`${String(error)}\n${await this.#describe()}`, { cause: error })
+    }
   }
 
-  /** Ends load, replay and roles in this order, and reads everything back. */
+  /** Where produced records end and who leads, for whoever must find out what stands still. */
+  async #describe(): Promise<string> {
+    const states = await this.view.partitions(this.topics()).catch(String)
+    return `produced: ${this.#load.score().ends.join()}; partitions: ${JSON.stringify(states)}`
+  }
+
+  /** Ends replay, load and roles in this order, and reads everything back. */
   async finish(): Promise<Omit<Outcome, 'rounds' | 'faults'>> {
     const { context, roles, ownerUrl, kafka } = this.#stage
     const { reader, say, signal } = context

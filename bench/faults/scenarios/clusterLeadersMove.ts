@@ -15,20 +15,18 @@ export const clusterLeadersMove: Scenario = {
   group: 'cluster',
   title:
     'leaders and replicas moved at random, those of groups and transactions too, under ingest and replay',
-  rounds: { full: 15, short: 0 },
+  rounds: { full: 12, short: 0 },
   run: (context) =>
     Stage.with(
       context,
       'cluster-leaders-move',
       { kafka: 'cluster', temporal: true, env: clusterEnv },
-      (stage) => run(stage),
+      (stage) => ClusterRun.with(stage, (cluster) => run(stage, cluster)),
     ),
 }
 
-async function run(stage: Stage): Promise<Outcome> {
-  const { context } = stage
-  const { rounds, random, say } = context
-  const cluster = await ClusterRun.open(stage)
+async function run(stage: Stage, cluster: ClusterRun): Promise<Outcome> {
+  const { rounds, random, say } = stage.context
   let [moved, internal] = [0, 0]
   for (let round = 1; round <= rounds; round++) {
     await cluster.beforeFault()
