@@ -4,6 +4,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { projectRoot } from '../../stack/paths.ts'
+import { youngGeneration } from '../../stack/platform.ts'
 import { lastingPorts } from '../../stack/ports.ts'
 import { logTail } from '../../stack/process.ts'
 
@@ -11,8 +12,6 @@ export type Role = 'ingest' | 'worker' | 'api'
 
 const readyLimitMs = 120_000
 const graceMs = 10_000
-/** As `pnpm start` and the image do (docs/design.md §4, "Memory"). */
-const youngGeneration = '--max-semi-space-size=8'
 
 export interface RoleOptions {
   readonly role: Role
