@@ -94,9 +94,11 @@ export class GroupAppend {
     // Whether it came to anything before it was followed, the newest log does not depend on.
     if (state.incarnation > this.#log.incarnation) return { kind: 'superseded', logId: state.logId }
     if (state.logId !== this.#request.logId) return { kind: 'moved', position: null }
-    if (isSame(state.position, this.#request.next))
+    if (isSamePosition(state.position, this.#request.next))
       return this.#report(assumedCommitted(this.#request, state))
-    return isSame(state.position, this.#request.expected) ? null : { kind: 'moved', position: state.position }
+    return isSamePosition(state.position, this.#request.expected)
+      ? null
+      : { kind: 'moved', position: state.position }
   }
 
   async #append(
@@ -173,7 +175,7 @@ export class GroupAppend {
   }
 }
 
-const isSame = (a: LogPosition, b: LogPosition): boolean =>
+export const isSamePosition = (a: LogPosition, b: LogPosition): boolean =>
   a.nextOffset === b.nextOffset && a.size === b.size && a.frontier.join() === b.frontier.join()
 
 function firstOffsetOf(entry: LogEntry): Offset {

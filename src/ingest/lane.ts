@@ -3,7 +3,7 @@ import type { LogPosition } from '../domain/model.ts'
 import { type ErrorCode, isRetryable, ServiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { EventLogWriter, LogState, SourceBatch, SourceConsumer, TopicDirectory } from '../ports.ts'
-import { appendRequest, GroupAppend } from './append.ts'
+import { appendRequest, GroupAppend, isSamePosition } from './append.ts'
 import { type Closure, closureOf, remedyFor, topicRecreated, untilChanged } from './closure.ts'
 import { decodePart, emptyGroup, type RecordDecoder } from './group.ts'
 import { GroupOffsetMirror } from './mirror.ts'
@@ -193,15 +193,42 @@ export class PartitionLane {
     const { settings } = this.#deps
     try {
       while (!session.signal.aborted) {
-        const batch = await session.take(this.#lingerLeft(session))
+        const lingerMs = this.#lingerLeft(session)
+        const batch = await session.take(lingerMs ?? idleLookMs)
         if (session.signal.aborted) return
         if (batch !== null) await this.#decode(session, batch)
+        else if (lingerMs === null) await this.#lookAtRow(session)
         const enough = !settings.batchMode || session.group.entries.length >= settings.batchSize
         if (batch === null || (session.isIdle && enough)) await this.#flush(session)
       }
     } catch (error) {
       if (!session.signal.aborted) this.#breakOff(session, error)
     }
+  }
+
+  /**
+   * While records come, each append is held against the log's row. Where none come, this is how a database that was put
+   * back to an older backup, or a new incarnation, is noticed.
+   */
+  async #lookAtRow(session: LaneSession): Promise<void> {
+    await session.tail
+    let waited = false
+    const newest = await untilAvailable(
+      () => this.#deps.writer.findLog(this.#topic, this.#partition),
+      (error) => {
+        waited = true
+        this.#waiting(error)
+      },
+      session.signal,
+    )
+    if (waited) this.#waiting(null)
+    const { log, position } = session
+    if (session.signal.aborted) return
+    if (newest !== null && newest.incarnation > log.incarnation) {
+      this.#followed()
+      this.#restart(session)
+    } else if (newest?.logId !== log.logId) this.#movedOn(session, null)
+    else if (!isSamePosition(newest.position, position)) this.#movedOn(session, newest.position)
   }
 
   /** How long a group that is too small may still wait for more; null when there is nothing to wait with. */
@@ -358,4 +385,6 @@ export class PartitionLane {
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 const asServiceError = (error: unknown): ServiceError =>
   error instanceof ServiceError ? error : new ServiceError('INTERNAL', 'an unexpected error; see the log')
+/** How often the row of an idle log is read: one small query each time. */
+const idleLookMs = 10_000
 const backoffMs = (breaks: number): number => Math.min(100 * 2 ** (breaks - 1), 5_000)
