@@ -27,7 +27,7 @@ export const replayControl: Scenario = {
   group: 'replay',
   title:
     'replays paused, resumed and cancelled at random moments, and paused for longer than transactions may last',
-  rounds: { full: 16, short: 0 },
+  rounds: { full: 12, short: 0 },
   run: (context) =>
     Stage.with(
       context,

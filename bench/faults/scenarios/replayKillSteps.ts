@@ -45,7 +45,7 @@ export const replayKillSteps: Scenario = {
   name: 'replay-kill-steps',
   group: 'replay',
   title: 'kill -9 of a replay worker at each step of a transaction',
-  rounds: { full: 3 * steps.length, short: 0 },
+  rounds: { full: 2 * steps.length, short: 0 },
   run: (context) =>
     Stage.with(
       context,

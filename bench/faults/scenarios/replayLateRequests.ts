@@ -25,7 +25,7 @@ export const replayLateRequests: Scenario = {
   name: 'replay-late-requests',
   group: 'replay',
   title: 'requests of transactions that reach Kafka when their client has gone on without them',
-  rounds: { full: 40, short: 6 },
+  rounds: { full: 40, short: 4 },
   run: (context) =>
     Stage.with(
       context,

@@ -23,7 +23,7 @@ export const replayZombie: Scenario = {
   name: 'replay-zombie',
   group: 'replay',
   title: 'SIGSTOP of a replay worker past its heartbeat time-out while another one takes over, then SIGCONT',
-  rounds: { full: 12, short: 0 },
+  rounds: { full: 8, short: 0 },
   run: (context) =>
     Stage.with(
       context,
