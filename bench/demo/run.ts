@@ -14,7 +14,7 @@ import type { DemoResult } from './report.ts'
 
 const partitions = 4
 const seed = 20_261_123
-/** From here on each log has ten pages or more. */
+/** From here on a replay in pages of the usual size takes a second or more. */
 const fullSize = 200_000
 
 export interface DemoRun {
@@ -78,8 +78,9 @@ function roleEnvironment({ world, events }: DemoRun, appUrl: string, source: str
     BATCH_MODE: 'true',
   }
   if (events >= fullSize) return env
-  // A small demo in pages of the usual size would be over before anybody could kill anything in the middle.
-  return { ...env, REPLAY_PAGE_EVENTS: String(Math.max(100, Math.round(events / partitions / 10))) }
+  // A small demo in pages of the usual size would be over before anybody could kill anything in the middle: a page costs
+  // a transaction, some milliseconds, so that a hundred of them leave time on the fastest machine.
+  return { ...env, REPLAY_PAGE_EVENTS: String(Math.round(events / partitions / 100)) }
 }
 
 async function produce({ world, events, say, signal }: DemoRun, source: string): Promise<Filled> {

@@ -7,14 +7,19 @@ export interface Sample {
 
 /**
  * Rates out of samples of a growing count: from the first sample in which something was there to the first in which
- * all was. Stretches can be left out (an outage); start-up before the first growth never counts.
+ * all was. Stretches can be left out (an outage); start-up before the first growth never counts, unless all came
+ * between two samples: then it took no longer than the time between them.
  */
 export class RateMeter {
   #stretches: { first: Sample; last: Sample }[] = []
+  #empty: Sample | null = null
   #open = false
 
   add(sample: Sample): void {
-    if (sample.count === 0) return
+    if (sample.count === 0) {
+      if (this.#stretches.length === 0) this.#empty = sample
+      return
+    }
     const current = this.#stretches.at(-1)
     if (!this.#open || current === undefined) {
       this.#stretches.push({ first: sample, last: sample })
@@ -34,6 +39,9 @@ export class RateMeter {
       events += last.count - first.count
       ms += last.atMs - first.atMs
     }
+    const only = this.#stretches.length === 1 ? this.#stretches[0]?.first : undefined
+    if (ms === 0 && only !== undefined && this.#empty !== null)
+      return (only.count / (only.atMs - this.#empty.atMs)) * 1000
     return ms === 0 ? 0 : (events / ms) * 1000
   }
 }

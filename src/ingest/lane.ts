@@ -103,6 +103,7 @@ export class PartitionLane {
     this.#session?.end()
     this.#session = null
     this.#closed = false
+    this.#mirror.forget()
     this.#deps.observer.released(this.#topic, this.#partition)
   }
 
@@ -112,7 +113,7 @@ export class PartitionLane {
     const session = this.#session
     session?.end()
     await session?.tail
-    await this.#mirror.flush()
+    await this.#mirror.close()
     this.#deps.observer.released(this.#topic, this.#partition)
   }
 
@@ -159,6 +160,8 @@ export class PartitionLane {
       observer.opened(this.#topic, this.#partition)
       const session = new LaneSession(log)
       this.#session = session
+      // Whoever had it before may have been killed before he could say how far it was.
+      this.#mirror.moveTo(log.position.nextOffset)
       consumer.seek(this.#partition, log.position.nextOffset)
       consumer.resume(this.#partition)
       void this.#run(session)
@@ -307,7 +310,8 @@ export class PartitionLane {
       this.#breaks = 0
       session.committed = next
       observer.appended({ topic: this.#topic, partition: this.#partition, ...outcome })
-      this.#mirror.moveTo(outcome.nextOffset)
+      // A later session, or another process, tells where the log is by now.
+      if (this.#session === session) this.#mirror.moveTo(outcome.nextOffset)
     } catch (error) {
       if (!session.signal.aborted) this.#breakOff(session, error)
     }
@@ -369,6 +373,7 @@ export class PartitionLane {
     if (this.#stopped.signal.aborted) return
     const place = { topic: this.#topic, partition: this.#partition }
     this.#closed = true
+    this.#mirror.forget()
     // What the session that broke had waited for.
     this.#waiting(null)
     this.#deps.consumer.pause(this.#partition)

@@ -121,13 +121,14 @@ class TopicConsumer implements SourceConsumer {
   async commit(partition: number, offset: Offset): Promise<void> {
     const { topic } = this.#options
     const what = `the group offset of ${topic}/${partition} cannot be committed`
-    // kafkajs' public commit tries again for seconds; the one it hands to eachBatch asks once.
-    if (this.#commitOffsets === null || !this.#assigned.includes(partition)) {
+    if (!this.#assigned.includes(partition))
       throw unavailable(what, new KafkaFault('the partition is not assigned here'))
-    }
+    const place = { partition, offset: offset.toString() }
     try {
-      const partitions = [{ partition, offset: offset.toString() }]
-      await this.#commitOffsets({ topics: [{ topic, partitions }] })
+      // kafkajs' public commit tries again for seconds; the one that it hands to eachBatch asks once. A topic that is quiet
+      // has no batch.
+      if (this.#commitOffsets === null) await this.#consumer.commitOffsets([{ topic, ...place }])
+      else await this.#commitOffsets({ topics: [{ topic, partitions: [place] }] })
     } catch (error) {
       throw unavailable(what, error)
     }

@@ -33,6 +33,12 @@ describe('a rate', () => {
     meter.add({ atMs: 5, count: 100 })
     expect(meter.perSecond()).toBe(0)
   })
+
+  it('is of the time between two samples when all came between them', () => {
+    const meter = new RateMeter()
+    for (const sample of samples([0, 0], [900, 0], [1_000, 100], [1_100, 100])) meter.add(sample)
+    expect(meter.perSecond()).toBe(1_000)
+  })
 })
 
 describe('the median', () => {

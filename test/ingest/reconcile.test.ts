@@ -79,6 +79,27 @@ it('offsets that Kafka dropped while ingest was away are a recorded gap with a l
   expect(log.rows[0].size).toBe(10 + 1 + 5)
 })
 
+it('the group is told where a log is that somebody else took so far, also when nothing follows', async () => {
+  const topic = await kafka.topic(1)
+  const committed = async (): Promise<string | undefined> => {
+    const [found] = await kafka.admin.fetchOffsets({ groupId: topic, topics: [topic] })
+    return found?.partitions[0]?.offset
+  }
+  await produce(topic, 10)
+  start([topic], topic)
+  await reaches(topic, 10)
+  await ingest?.stop()
+  expect(await committed()).toBe('10')
+  // As when a process is killed between its commit in PostgreSQL and the one in Kafka.
+  await kafka.admin.setOffsets({ groupId: topic, topic, partitions: [{ partition: 0, offset: '3' }] })
+  start([topic], topic)
+  await until(
+    async () => (await committed()) === '10',
+    30_000,
+    () => `the group is not at 10:\n${ingest?.output}`,
+  )
+})
+
 it('a log that begins where Kafka begins has no gap', async () => {
   const topic = await kafka.topic(1)
   await produce(topic, 10)
