@@ -1,5 +1,5 @@
 // The one file that runs before anything is installed: plain JavaScript, Node 20 built-ins only.
-// Usage: node stack/bootstrap.mjs demo|dev|stack|test|bench|faults|install [arguments]
+// Usage: node stack/bootstrap.mjs demo|dev|stack|test|bench|faults|soak|install [arguments]
 import { execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -28,6 +28,7 @@ const entries = {
   test: 'stack/test.ts',
   bench: 'bench/bench.ts',
   faults: 'bench/faults.ts',
+  soak: 'bench/soak.ts',
 }
 
 /** What a command line asks for: an entry to run, an installation, or a complaint for the user. */

@@ -3,6 +3,7 @@ import { checkerScenarios } from './scenarios/checker.ts'
 import { clusterScenarios } from './scenarios/cluster.ts'
 import { ingestScenarios } from './scenarios/ingest.ts'
 import { ingestSourceScenarios } from './scenarios/ingestSource.ts'
+import { limitsScenarios } from './scenarios/limits.ts'
 import { replayScenarios } from './scenarios/replay.ts'
 
 /** Every scenario, in the order in which a campaign runs them. */
@@ -11,5 +12,6 @@ export const catalogue: readonly Scenario[] = [
   ...ingestSourceScenarios,
   ...replayScenarios,
   ...clusterScenarios,
+  ...limitsScenarios,
   ...checkerScenarios,
 ]

@@ -1,11 +1,12 @@
 import type { ConnectionOptions } from 'node:tls'
 import { Pool, type PoolClient } from 'pg'
 import { ServiceError } from '../errors.ts'
+import { createLook, type SilenceLimits, watchSilence } from './silence.ts'
 
 export interface DatabaseOptions {
   /** `postgres://user:password@host:port/database`; its own `application_name` and `options` give way to ours. */
   readonly url: string
-  /** Shown in pg_stat_activity, with `/append` or `/read` behind it. */
+  /** Shown in pg_stat_activity, with `/append`, `/read` or `/look` behind it. */
   readonly applicationName?: string
   /** Connections that append; two batches in flight for each of four logs want eight. */
   readonly maxAppenders?: number
@@ -16,6 +17,8 @@ export interface DatabaseOptions {
   /** A read that takes longer is cancelled by the server. */
   readonly statementTimeoutMs?: number
   readonly ssl?: ConnectionOptions
+  /** When a connection on which nothing moves is looked into, and given up. */
+  readonly silence?: SilenceLimits
   /** An idle connection broke. The pool replaces it; this is for the log. */
   readonly onConnectionLost?: (error: Error) => void
 }
@@ -30,6 +33,7 @@ export interface Database {
 
 export const APPEND_SUFFIX = '/append'
 export const READ_SUFFIX = '/read'
+const LOOK_SUFFIX = '/look'
 /** Long enough for a slow disk, short enough for a queue behind a session that nobody will free. */
 export const LOCK_TIMEOUT_MS = 10_000
 
@@ -70,6 +74,12 @@ export function createDatabase(options: DatabaseOptions): Database {
     ...planSettings,
   })
   limitUse(readers, (options.statementTimeoutMs ?? 60_000) + READ_GRACE_MS)
+  const look = createLook({
+    connectionString: withoutSessionParameters(options.url),
+    application_name: name + LOOK_SUFFIX,
+    ...(options.ssl === undefined ? {} : { ssl: options.ssl }),
+  })
+  for (const pool of [appenders, readers]) watchSilence(pool, look, options.silence)
   let closing: Promise<void> | null = null
   const close = (): Promise<void> => {
     closing ??= endWithin(CLOSE_TIMEOUT_MS, [appenders, readers])

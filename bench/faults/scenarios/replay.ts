@@ -9,6 +9,7 @@ import { replayNetwork } from './replayNetwork.ts'
 import { replayRejected } from './replayRejected.ts'
 import { replaySameId } from './replaySameId.ts'
 import { replayKafkaKill, replayPostgresCrash, replayTemporalKill } from './replayServerKills.ts'
+import { replayStop } from './replayStop.ts'
 import { replayTargetRecreated } from './replayTargetRecreated.ts'
 import { replayTwoToOneTarget } from './replayTwoToOneTarget.ts'
 import { replayZombie } from './replayZombie.ts'
@@ -17,6 +18,7 @@ import { replayZombie } from './replayZombie.ts'
 export const replayScenarios: readonly Scenario[] = [
   replayKillRandom,
   replayKillSteps,
+  replayStop,
   replayZombie,
   replayLateRequests,
   replayTemporalKill,

@@ -1,0 +1,112 @@
+import { Client, DatabaseError, type Pool, type PoolClient } from 'pg'
+
+export interface SilenceLimits {
+  /** Without a byte in either direction for this long, the server is asked. */
+  readonly silentMs: number
+  /** Between two looks at a connection on which the server waits for us. */
+  readonly againMs: number
+  /** For a look, its connection included. */
+  readonly lookMs: number
+}
+
+/** Together with a reconnect, and with the wait for a lock that the dead session held, far below 20 s (design §11). */
+const usual: SilenceLimits = { silentMs: 5_000, againMs: 3_000, lookMs: 4_000 }
+
+/**
+ * What the server says about a session: it works for us; it waits for us, having taken so many bytes of COPY; it is gone, or
+ * the server cannot be reached; or it would not say.
+ */
+export type ServerSide =
+  | { readonly kind: 'working' | 'gone' | 'untold' }
+  | { readonly kind: 'waiting'; readonly copied: string }
+
+/** pg has these and its types don't. */
+type BusyClient = PoolClient & { readonly processID: number | null; readonly readyForQuery: boolean | null }
+
+/**
+ * Cuts connections on which we wait for the server while the server waits for us: a router that has forgotten a connection
+ * drops what is sent on it and tells nobody, and TCP itself gives up after minutes. A server that is merely slow is left
+ * alone, which is why it is asked, on a connection of its own. The query under way fails as on any lost connection.
+ */
+export function watchSilence(
+  pool: Pool,
+  look: (pid: number, limitMs: number) => Promise<ServerSide>,
+  limits: SilenceLimits = usual,
+): void {
+  const watches = new WeakMap<PoolClient, NodeJS.Timeout>()
+  pool.on('acquire', (client) => {
+    const watch = watchOf(client as BusyClient, look, limits)
+    watches.set(client, setInterval(watch, Math.min(1_000, limits.againMs / 2)).unref())
+  })
+  const stop = (client: PoolClient): void => clearInterval(watches.get(client))
+  pool.on('release', (_error, client) => stop(client))
+  pool.on('remove', stop)
+}
+
+function watchOf(
+  client: BusyClient,
+  look: (pid: number, limitMs: number) => Promise<ServerSide>,
+  limits: SilenceLimits,
+): () => void {
+  const { stream } = client.connection
+  const traffic = (): number => stream.bytesRead + stream.bytesWritten
+  let quiet = { traffic: traffic(), sinceMs: performance.now() }
+  let lookAtMs = 0
+  let before: ServerSide | null = null
+  let looking = false
+  const start = (): void => {
+    quiet = { traffic: traffic(), sinceMs: performance.now() }
+    lookAtMs = quiet.sinceMs + limits.silentMs
+    before = null
+  }
+  const see = (found: ServerSide): void => {
+    if (quiet.traffic !== traffic() || client.readyForQuery === true) return
+    const stuck = found.kind === 'waiting' && before?.kind === 'waiting' && before.copied === found.copied
+    if (found.kind === 'gone' || stuck) {
+      stream.destroy(new Error('Connection terminated: nothing that was sent on it arrives any more'))
+      return
+    }
+    before = found
+    lookAtMs = performance.now() + (found.kind === 'waiting' ? limits.againMs : limits.silentMs)
+  }
+  start()
+  return () => {
+    if (quiet.traffic !== traffic() || client.readyForQuery === true) start()
+    else if (!looking && performance.now() >= lookAtMs && client.processID !== null) {
+      looking = true
+      void look(client.processID, limits.lookMs)
+        .then(see)
+        .finally(() => {
+          looking = false
+        })
+    }
+  }
+}
+
+/** Asks the server about one of our own sessions. Never fails: what goes wrong is an answer too. */
+export function createLook(
+  options: ConstructorParameters<typeof Client>[0] & object,
+): (pid: number, limitMs: number) => Promise<ServerSide> {
+  return async (pid, limitMs) => {
+    const client = new Client({ ...options, connectionTimeoutMillis: limitMs, query_timeout: limitMs })
+    client.on('error', () => undefined) // the query under way fails as well
+    try {
+      await client.connect()
+      // All of a session's columns but these are hidden from other roles than its own, which is ours.
+      const { rows } = await client.query<{ waiting: boolean | null; copied: string }>(
+        `select a.wait_event_type = 'Client' and a.wait_event = 'ClientRead' as waiting,
+                coalesce(c.bytes_processed, 0)::text as copied
+           from pg_stat_activity a left join pg_stat_progress_copy c using (pid) where a.pid = $1`,
+        [pid],
+      )
+      const [row] = rows
+      if (row === undefined) return { kind: 'gone' }
+      return row.waiting === true ? { kind: 'waiting', copied: row.copied } : { kind: 'working' }
+    } catch (error) {
+      // Too many connections, or starting up: it is there, and says nothing about the session.
+      return { kind: error instanceof DatabaseError ? 'untold' : 'gone' }
+    } finally {
+      client.connection.stream.destroy()
+    }
+  }
+}
