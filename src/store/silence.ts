@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { Client, DatabaseError, type Pool, type PoolClient } from 'pg'
 
 export interface SilenceLimits {
@@ -48,7 +49,7 @@ function watchOf(
   look: (pid: number, limitMs: number) => Promise<ServerSide>,
   limits: SilenceLimits,
 ): () => void {
-  const { stream } = client.connection
+  const stream = client.connection.stream as Socket // or a TLS socket, which is one
   const traffic = (): number => stream.bytesRead + stream.bytesWritten
   let quiet = { traffic: traffic(), sinceMs: performance.now() }
   let lookAtMs = 0

@@ -109,15 +109,15 @@ async function atTheBrokers({ load }: LoadedTopic, round: number): Promise<strin
 /** A value of exactly our limit is an event, one of one more byte a dead letter. */
 async function atOurs({ load }: LoadedTopic, round: number): Promise<string[]> {
   const records = [
-    { record: valueOf(round + 2_000, valueBytes), fate: 'accepted' },
-    { record: valueOf(round + 3_000, valueBytes + 1), fate: 'TOO_LARGE' },
-    { record: valueOf(round + 4_000, valueBytes), fate: 'accepted' },
+    { record: eventOf(round + 2_000, valueBytes), fate: 'accepted' },
+    { record: eventOf(round + 3_000, valueBytes + 1), fate: 'TOO_LARGE' },
+    { record: eventOf(round + 4_000, valueBytes), fate: 'accepted' },
   ] as const
   await load.produce({ partition: 0, codec: 'none', records })
   await load.produce({
     partition: 1,
     codec: 'zstd',
-    records: [{ record: valueOf(round + 5_000, valueBytes), fate: 'accepted' }],
+    records: [{ record: eventOf(round + 5_000, valueBytes), fate: 'accepted' }],
   })
   return []
 }
@@ -136,7 +136,7 @@ const seed = 20_261_126
 const encoder = new RecordBatchEncoder()
 
 /** A record of an event whose value has exactly so many bytes. */
-function valueOf(index: number, bytes: number): SourceRecord {
+function eventOf(index: number, bytes: number): SourceRecord {
   const { provenance: _, ...event } = makeEvent(seed, index)
   const filled = (length: number): Buffer =>
     Buffer.from(JSON.stringify({ ...event, data: { ...event.data, padding: 'x'.repeat(length) } }))
@@ -147,6 +147,6 @@ function valueOf(index: number, bytes: number): SourceRecord {
 /** A record that alone makes a batch of exactly so many bytes. */
 function batchOf(index: number, bytes: number): SourceRecord {
   const guess = bytes - 1_000
-  const missing = bytes - encoder.encode([valueOf(index, guess)], 'none').length
-  return valueOf(index, guess + missing)
+  const missing = bytes - encoder.encode([eventOf(index, guess)], 'none').length
+  return eventOf(index, guess + missing)
 }
