@@ -2,6 +2,45 @@
 -- `vitest run test/store/schema.test.ts --update`; not run by anything.
 
 -- tables
+table archive_files
+  archive_id uuid not null
+  log_id integer not null
+  kind text not null
+  ordinal integer not null
+  from_leaf bigint not null
+  to_leaf bigint not null
+  from_offset bigint not null
+  to_offset bigint not null
+  lines integer not null
+  name text not null
+  bytes bigint not null
+  unpacked_bytes bigint not null
+  sha256 bytea not null
+  created_at timestamp with time zone not null default clock_timestamp()
+table archive_logs
+  archive_id uuid not null
+  log_id integer not null
+  from_leaf bigint not null
+  to_leaf bigint not null
+  from_offset bigint not null
+  to_offset bigint not null
+  root_hash bytea not null
+table archive_results
+  archive_id uuid not null
+  status text not null
+  manifest_sha256 bytea
+  error_code text
+  error_detail text
+  finished_at timestamp with time zone not null default clock_timestamp()
+table archives
+  id uuid not null
+  sequence bigint not null generated always as identity
+  workflow_id text not null
+  request json not null
+  place text not null
+  checkpoint_sequence bigint not null
+  created_at timestamp with time zone not null default clock_timestamp()
+  created_by text not null
 table checkpoint_positions
   checkpoint_id uuid not null
   log_id integer not null
@@ -31,6 +70,14 @@ table dead_letters
   kafka_timestamp bigint not null
   leaf_hash bytea not null
   ingested_at timestamp with time zone not null
+table detached_partitions
+  sequence bigint not null generated always as identity
+  day date not null
+  name text not null
+  rows bigint not null
+  reason text not null
+  detached_at timestamp with time zone not null default clock_timestamp()
+  detached_by text not null
 table events partition by RANGE (ingested_at)
   "offset" bigint not null
   leaf_index bigint not null
@@ -56,6 +103,14 @@ table gaps
   leaf_index bigint not null
   leaf_hash bytea not null
   ingested_at timestamp with time zone not null
+table legal_holds
+  sequence bigint not null generated always as identity
+  scope text not null
+  subject text not null
+  held boolean not null
+  reason text not null
+  created_at timestamp with time zone not null default clock_timestamp()
+  created_by text not null
 table log_nodes
   log_id integer not null
   level smallint not null
@@ -166,6 +221,22 @@ table verifications
   created_by text not null
 
 -- constraints
+archive_files archive_files_archive_id_archives_id_fk FOREIGN KEY (archive_id) REFERENCES archives(id)
+archive_files archive_files_kind CHECK ((kind = ANY (ARRAY['leaves'::text, 'checkpoints'::text])))
+archive_files archive_files_log_id_partition_logs_id_fk FOREIGN KEY (log_id) REFERENCES partition_logs(id)
+archive_files archive_files_pkey PRIMARY KEY (archive_id, log_id, kind, ordinal)
+archive_files archive_files_sha256 CHECK ((octet_length(sha256) = 32))
+archive_logs archive_logs_archive_id_archives_id_fk FOREIGN KEY (archive_id) REFERENCES archives(id)
+archive_logs archive_logs_log_id_partition_logs_id_fk FOREIGN KEY (log_id) REFERENCES partition_logs(id)
+archive_logs archive_logs_pkey PRIMARY KEY (archive_id, log_id)
+archive_logs archive_logs_range CHECK (((to_leaf >= from_leaf) AND (to_offset >= from_offset)))
+archive_logs archive_logs_root_hash CHECK ((octet_length(root_hash) = 32))
+archive_results archive_results_archive_id_archives_id_fk FOREIGN KEY (archive_id) REFERENCES archives(id)
+archive_results archive_results_manifest CHECK (((status = 'verified'::text) = (manifest_sha256 IS NOT NULL)))
+archive_results archive_results_pkey PRIMARY KEY (archive_id)
+archive_results archive_results_status CHECK ((status = ANY (ARRAY['verified'::text, 'cancelled'::text, 'failed'::text])))
+archives archives_pkey PRIMARY KEY (id)
+archives archives_sequence_key UNIQUE (sequence)
 checkpoint_positions checkpoint_positions_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id)
 checkpoint_positions checkpoint_positions_log_id_partition_logs_id_fk FOREIGN KEY (log_id) REFERENCES partition_logs(id)
 checkpoint_positions checkpoint_positions_pkey PRIMARY KEY (checkpoint_id, log_id)
@@ -175,9 +246,12 @@ checkpoints checkpoints_sequence_key UNIQUE (sequence)
 dead_letters dead_letters_leaf_hash CHECK ((octet_length(leaf_hash) = 32))
 dead_letters dead_letters_offsets CHECK ((last_offset >= "offset"))
 dead_letters dead_letters_pkey PRIMARY KEY (log_id, "offset")
+detached_partitions detached_partitions_pkey PRIMARY KEY (sequence)
 gaps gaps_leaf_hash CHECK ((octet_length(leaf_hash) = 32))
 gaps gaps_offsets CHECK ((to_offset > from_offset))
 gaps gaps_pkey PRIMARY KEY (log_id, from_offset)
+legal_holds legal_holds_pkey PRIMARY KEY (sequence)
+legal_holds legal_holds_scope CHECK ((scope = ANY (ARRAY['topic'::text, 'tenant'::text])))
 log_nodes log_nodes_hash CHECK ((octet_length(hash) = 32))
 log_nodes log_nodes_level CHECK (((level > 0) AND (((level)::integer % 8) = 0)))
 log_nodes log_nodes_pkey PRIMARY KEY (log_id, level, index)
@@ -218,13 +292,22 @@ verifications verifications_pkey PRIMARY KEY (id)
 verifications verifications_sequence_key UNIQUE (sequence)
 
 -- indexes
+CREATE UNIQUE INDEX archive_files_pkey ON public.archive_files USING btree (archive_id, log_id, kind, ordinal)
+CREATE INDEX archive_logs_log ON public.archive_logs USING btree (log_id, from_leaf)
+CREATE UNIQUE INDEX archive_logs_pkey ON public.archive_logs USING btree (archive_id, log_id)
+CREATE UNIQUE INDEX archive_results_pkey ON public.archive_results USING btree (archive_id)
+CREATE UNIQUE INDEX archives_pkey ON public.archives USING btree (id)
+CREATE UNIQUE INDEX archives_sequence_key ON public.archives USING btree (sequence)
 CREATE INDEX checkpoint_positions_log_size ON public.checkpoint_positions USING btree (log_id, size)
 CREATE UNIQUE INDEX checkpoint_positions_pkey ON public.checkpoint_positions USING btree (checkpoint_id, log_id)
 CREATE UNIQUE INDEX checkpoints_pkey ON public.checkpoints USING btree (id)
 CREATE UNIQUE INDEX checkpoints_sequence_key ON public.checkpoints USING btree (sequence)
 CREATE INDEX checkpoints_topic_sequence ON public.checkpoints USING btree (topic, sequence)
 CREATE UNIQUE INDEX dead_letters_pkey ON public.dead_letters USING btree (log_id, "offset")
+CREATE UNIQUE INDEX detached_partitions_pkey ON public.detached_partitions USING btree (sequence)
 CREATE UNIQUE INDEX gaps_pkey ON public.gaps USING btree (log_id, from_offset)
+CREATE UNIQUE INDEX legal_holds_pkey ON public.legal_holds USING btree (sequence)
+CREATE INDEX legal_holds_subject ON public.legal_holds USING btree (scope, subject, sequence)
 CREATE INDEX log_nodes_end_offset ON public.log_nodes USING btree (log_id, end_offset) WHERE (level = 8)
 CREATE UNIQUE INDEX log_nodes_pkey ON public.log_nodes USING btree (log_id, level, index)
 CREATE INDEX operator_actions_created_at ON public.operator_actions USING btree (created_at)
@@ -233,6 +316,7 @@ CREATE UNIQUE INDEX partition_logs_incarnation_key ON public.partition_logs USIN
 CREATE UNIQUE INDEX partition_logs_pkey ON public.partition_logs USING btree (id)
 CREATE UNIQUE INDEX producer_keys_pkey ON public.producer_keys USING btree (sequence)
 CREATE INDEX producer_keys_source ON public.producer_keys USING btree (source, name, key_id, sequence)
+CREATE INDEX replay_logs_log ON public.replay_logs USING btree (log_id, from_offset)
 CREATE UNIQUE INDEX replay_logs_pkey ON public.replay_logs USING btree (plan_id, log_id)
 CREATE UNIQUE INDEX replays_pkey ON public.replays USING btree (plan_id)
 CREATE UNIQUE INDEX replays_replay_id_key ON public.replays USING btree (replay_id)
@@ -246,17 +330,27 @@ CREATE UNIQUE INDEX verifications_pkey ON public.verifications USING btree (id)
 CREATE UNIQUE INDEX verifications_sequence_key ON public.verifications USING btree (sequence)
 
 -- triggers (A: always)
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.archive_files FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.archive_logs FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.archive_results FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.archives FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.checkpoint_positions FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.checkpoints FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.dead_letters FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.detached_partitions FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.events FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.gaps FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.legal_holds FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.log_nodes FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.operator_actions FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER grow_log BEFORE UPDATE ON public.partition_logs FOR EACH ROW EXECUTE FUNCTION grow_log()
 A CREATE TRIGGER open_log BEFORE INSERT ON public.partition_logs FOR EACH ROW EXECUTE FUNCTION open_log()
 A CREATE TRIGGER reject_change BEFORE DELETE OR TRUNCATE ON public.partition_logs FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.producer_keys FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER advance_replay BEFORE UPDATE ON public.replay_logs FOR EACH ROW EXECUTE FUNCTION advance_replay()
+A CREATE TRIGGER reject_change BEFORE DELETE OR TRUNCATE ON public.replay_logs FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER keep_plan BEFORE UPDATE ON public.replays FOR EACH ROW EXECUTE FUNCTION keep_plan()
+A CREATE TRIGGER reject_change BEFORE DELETE OR TRUNCATE ON public.replays FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.signature_policies FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.signing_keys FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.verification_parts FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
@@ -264,6 +358,65 @@ A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ver
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.verifications FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 
 -- functions
+CREATE OR REPLACE FUNCTION public.advance_replay()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+  IF (NEW.plan_id, NEW.log_id, NEW.partition, NEW.from_offset, NEW.to_offset, NEW.planned, NEW.target_partition)
+     IS DISTINCT FROM
+     (OLD.plan_id, OLD.log_id, OLD.partition, OLD.from_offset, OLD.to_offset, OLD.planned, OLD.target_partition) THEN
+    RAISE EXCEPTION 'the plan of a replay never changes' USING ERRCODE = 'object_not_in_prerequisite_state';
+  END IF;
+  IF NEW.cursor < OLD.cursor OR NEW.events < OLD.events OR (OLD.started AND NOT NEW.started) THEN
+    RAISE EXCEPTION 'what a replay has done only grows' USING ERRCODE = 'object_not_in_prerequisite_state';
+  END IF;
+  RETURN NEW;
+END
+$function$
+CREATE OR REPLACE FUNCTION public.archived_ranges(log integer)
+ RETURNS int8multirange
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  SELECT coalesce(range_agg(int8range(l.from_leaf, l.to_leaf)), '{}'::int8multirange)
+    FROM public.archive_logs l
+    JOIN public.archive_results r ON r.archive_id = l.archive_id AND r.status = 'verified'
+   WHERE l.log_id = log AND l.from_leaf < l.to_leaf
+$function$
+CREATE OR REPLACE FUNCTION public.causation_of(value bytea)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE STRICT COST 10000
+AS $function$
+DECLARE
+  named text;
+BEGIN
+  named := (replace(convert_from(value, 'UTF8'), '\u0000', '\ufffd')::json -> 'metadata') ->> 'causationId';
+  IF named ~ '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$' THEN
+    RETURN named::uuid;
+  END IF;
+  RETURN NULL;
+EXCEPTION
+  -- A lone surrogate in a member that a later one of the same name hides: JSON.parse never sees it. An index must not
+  -- keep such an event out.
+  WHEN data_exception OR program_limit_exceeded THEN
+    RETURN NULL;
+END
+$function$
+CREATE OR REPLACE FUNCTION public.create_causation_index(partition text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+  EXECUTE format('CREATE INDEX %I ON public.%I (public.causation_of(value)) '
+                 'WHERE position(''\x636175736174696f6e4964''::bytea in value) > 0 '
+                 'OR position(''\x5c75''::bytea in value) > 0', partition || '_causation', partition);
+END
+$function$
 CREATE OR REPLACE FUNCTION public.create_events_partition(day date)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -284,6 +437,7 @@ BEGIN
   EXECUTE format('CREATE TABLE public.%I (LIKE public.events)', name);
   EXECUTE format('CREATE UNIQUE INDEX %I ON public.%I (log_id, "offset")', name || '_log_offset', name);
   EXECUTE format('CREATE INDEX %I ON public.%I (id)', name || '_id', name);
+  PERFORM public.create_causation_index(name);
   EXECUTE format('CREATE TRIGGER reject_change BEFORE UPDATE OR DELETE OR TRUNCATE ON public.%I '
                  'FOR EACH STATEMENT EXECUTE FUNCTION public.reject_change()', name);
   -- Its own, not cloned from the parent: DETACH drops clones.
@@ -294,6 +448,68 @@ BEGIN
   EXECUTE format('ALTER TABLE public.events ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)', name,
                  to_char(day, 'YYYY-MM-DD') || ' 00:00:00+00', to_char(day + 1, 'YYYY-MM-DD') || ' 00:00:00+00');
   RETURN true;
+END
+$function$
+CREATE OR REPLACE FUNCTION public.detach_events_partition(day date, reason text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+  partition text := 'events_' || to_char(day, 'YYYYMMDD');
+  found bigint;
+  held text;
+  missing record;
+BEGIN
+  IF day IS NULL OR coalesce(reason, '') = '' THEN
+    RAISE EXCEPTION 'a day and a reason are needed' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF day > (clock_timestamp() AT TIME ZONE 'UTC')::date - 3 THEN
+    RAISE EXCEPTION 'the day % is too young: ingest may still make its partition', day
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'TOO_YOUNG';
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass('public.' || quote_ident(partition))
+                    AND inhparent = 'public.events'::regclass) THEN
+    RAISE EXCEPTION 'there is no partition for the day %', day
+      USING ERRCODE = 'undefined_table', HINT = 'NO_PARTITION';
+  END IF;
+  -- Nobody sets a hold, or appends, between the look and the deed.
+  LOCK TABLE public.legal_holds IN SHARE MODE;
+  EXECUTE format('LOCK TABLE public.events, public.%I IN ACCESS EXCLUSIVE MODE', partition);
+  EXECUTE format($sql$
+    WITH holds AS (
+      SELECT DISTINCT ON (h.scope, h.subject) h.scope, h.subject, h.held FROM public.legal_holds h
+       ORDER BY h.scope, h.subject, h.sequence DESC)
+    SELECT h.scope || ' ' || h.subject FROM holds h
+     WHERE h.held AND (
+       (h.scope = 'tenant' AND EXISTS (SELECT FROM public.%1$I e WHERE e.tenant_id = h.subject))
+       OR (h.scope = 'topic' AND EXISTS (
+         SELECT FROM public.partition_logs l WHERE l.topic = h.subject
+            AND EXISTS (SELECT FROM public.%1$I e WHERE e.log_id = l.id))))
+     ORDER BY 1 LIMIT 1$sql$, partition) INTO held;
+  IF held IS NOT NULL THEN
+    RAISE EXCEPTION 'a legal hold on the % keeps the day %', held, day
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'HELD';
+  END IF;
+  EXECUTE format($sql$
+    WITH ranges AS MATERIALIZED (
+      SELECT l.id, public.archived_ranges(l.id) AS archived FROM public.partition_logs l)
+    SELECT coalesce(l.topic, 'log ' || e.log_id) AS topic, l.partition, l.incarnation, count(*) AS leaves,
+           min(e."offset") AS first
+      FROM public.%I e LEFT JOIN public.partition_logs l ON l.id = e.log_id LEFT JOIN ranges r ON r.id = e.log_id
+     WHERE NOT coalesce(r.archived, '{}') @> e.leaf_index
+     GROUP BY e.log_id, l.topic, l.partition, l.incarnation ORDER BY e.log_id LIMIT 1$sql$, partition) INTO missing;
+  IF missing.leaves IS NOT NULL THEN
+    RAISE EXCEPTION 'no verified archive holds % events of %/%, incarnation %, from offset % on, of the day %', missing.leaves,
+      missing.topic, missing.partition, missing.incarnation, missing.first, day
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'NOT_ARCHIVED';
+  END IF;
+  EXECUTE format('SELECT count(*) FROM public.%I', partition) INTO found;
+  EXECUTE format('ALTER TABLE public.events DETACH PARTITION public.%I', partition);
+  EXECUTE format('REVOKE ALL ON public.%I FROM PUBLIC, streaming_ingest_app', partition);
+  INSERT INTO public.detached_partitions (day, name, rows, reason, detached_by)
+  VALUES (day, partition, found, reason, session_user);
+  RETURN found;
 END
 $function$
 CREATE OR REPLACE FUNCTION public.ensure_partition(day date)
@@ -336,6 +552,27 @@ BEGIN
   RETURN NEW;
 END
 $function$
+CREATE OR REPLACE FUNCTION public.keep_plan()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+  IF (NEW.plan_id, NEW.sequence, NEW.replay_id, NEW.plan_hash, NEW.request::text, NEW.topic, NEW.target_topic,
+      NEW.target_topic_id, NEW.filters::text, NEW.checkpoint_id, NEW.created_at, NEW.created_by)
+     IS DISTINCT FROM
+     (OLD.plan_id, OLD.sequence, OLD.replay_id, OLD.plan_hash, OLD.request::text, OLD.topic, OLD.target_topic,
+      OLD.target_topic_id, OLD.filters::text, OLD.checkpoint_id, OLD.created_at, OLD.created_by) THEN
+    RAISE EXCEPTION 'the plan of a replay never changes' USING ERRCODE = 'object_not_in_prerequisite_state';
+  END IF;
+  IF (OLD.status IN ('completed', 'cancelled') AND NEW.status <> OLD.status)
+     OR (OLD.receipt IS NOT NULL AND NEW.receipt::text IS DISTINCT FROM OLD.receipt::text) THEN
+    RAISE EXCEPTION 'a replay that is % stays so, with its receipt', OLD.status
+      USING ERRCODE = 'object_not_in_prerequisite_state';
+  END IF;
+  RETURN NEW;
+END
+$function$
 CREATE OR REPLACE FUNCTION public.open_log()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -366,13 +603,19 @@ END
 $function$
 
 -- rights of streaming_ingest_app
+EXECUTE on causation_of(bytea)
 EXECUTE on ensure_partition(date)
 INSERT (leader_epoch, partition, start_offset, topic, topic_id) on partition_logs
+INSERT on public.archive_files
+INSERT on public.archive_logs
+INSERT on public.archive_results
+INSERT on public.archives
 INSERT on public.checkpoint_positions
 INSERT on public.checkpoints
 INSERT on public.dead_letters
 INSERT on public.events
 INSERT on public.gaps
+INSERT on public.legal_holds
 INSERT on public.log_nodes
 INSERT on public.operator_actions
 INSERT on public.producer_keys
@@ -384,11 +627,17 @@ INSERT on public.verification_parts
 INSERT on public.verification_results
 INSERT on public.verifications
 SELECT on drizzle.__drizzle_migrations
+SELECT on public.archive_files
+SELECT on public.archive_logs
+SELECT on public.archive_results
+SELECT on public.archives
 SELECT on public.checkpoint_positions
 SELECT on public.checkpoints
 SELECT on public.dead_letters
+SELECT on public.detached_partitions
 SELECT on public.events
 SELECT on public.gaps
+SELECT on public.legal_holds
 SELECT on public.log_nodes
 SELECT on public.operator_actions
 SELECT on public.partition_logs

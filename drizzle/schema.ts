@@ -9,6 +9,7 @@ const {
   boolean,
   check,
   customType,
+  date,
   index,
   integer,
   json,
@@ -323,7 +324,11 @@ export const replayLogs = pgTable(
     rootHash: bytea('root_hash'),
     updatedAt: time('updated_at').notNull().default(sql`clock_timestamp()`),
   },
-  (t) => [primaryKey({ name: 'replay_logs_pkey', columns: [t.planId, t.logId] })],
+  (t) => [
+    primaryKey({ name: 'replay_logs_pkey', columns: [t.planId, t.logId] }),
+    // Which replays covered an offset. Only columns that never change: the mirror stays cheap.
+    index('replay_logs_log').on(t.logId, t.fromOffset),
+  ],
 )
 
 /** What was to be verified, written down when the work was planned. Append-only, as are its parts and its result. */
@@ -378,3 +383,125 @@ export const verificationResults = pgTable(
     check('verification_results_verdict', sql`${t.verdict} in ('intact', 'damaged', 'cancelled', 'failed')`),
   ],
 )
+
+/** What was to be archived, written down when the work was planned. Append-only, as are its logs, files and result. */
+export const archives = pgTable('archives', {
+  id: uuid('id').primaryKey(),
+  sequence: int8('sequence').generatedAlwaysAsIdentity().unique('archives_sequence_key'),
+  workflowId: text('workflow_id').notNull(),
+  request: json('request').notNull(),
+  /** A folder or `s3://bucket/prefix`, without the archive's own folder. */
+  place: text('place').notNull(),
+  /** Checkpoints that are archived with the logs were made up to here. */
+  checkpointSequence: int8('checkpoint_sequence').notNull(),
+  createdAt: time('created_at').notNull().default(sql`clock_timestamp()`),
+  createdBy: text('created_by').notNull(),
+})
+
+/** The part of a log that an archive is to hold. */
+export const archiveLogs = pgTable(
+  'archive_logs',
+  {
+    archiveId: uuid('archive_id')
+      .notNull()
+      .references(() => archives.id),
+    logId: integer('log_id')
+      .notNull()
+      .references(() => partitionLogs.id),
+    fromLeaf: int8('from_leaf').notNull(),
+    /** Exclusive. */
+    toLeaf: int8('to_leaf').notNull(),
+    fromOffset: int8('from_offset').notNull(),
+    toOffset: int8('to_offset').notNull(),
+    /** Of the log's first `to_leaf` leaves. */
+    rootHash: bytea('root_hash').notNull(),
+  },
+  (t) => [
+    primaryKey({ name: 'archive_logs_pkey', columns: [t.archiveId, t.logId] }),
+    index('archive_logs_log').on(t.logId, t.fromLeaf),
+    check('archive_logs_range', sql`${t.toLeaf} >= ${t.fromLeaf} and ${t.toOffset} >= ${t.fromOffset}`),
+    check('archive_logs_root_hash', sql`octet_length(${t.rootHash}) = 32`),
+  ],
+)
+
+/** A file that lies at the archive's place; written down after it was put there. */
+export const archiveFiles = pgTable(
+  'archive_files',
+  {
+    archiveId: uuid('archive_id')
+      .notNull()
+      .references(() => archives.id),
+    logId: integer('log_id')
+      .notNull()
+      .references(() => partitionLogs.id),
+    kind: text('kind').notNull(),
+    /** 0, 1, 2… in the archive, for each log and kind. */
+    ordinal: integer('ordinal').notNull(),
+    fromLeaf: int8('from_leaf').notNull(),
+    toLeaf: int8('to_leaf').notNull(),
+    fromOffset: int8('from_offset').notNull(),
+    toOffset: int8('to_offset').notNull(),
+    lines: integer('lines').notNull(),
+    name: text('name').notNull(),
+    /** Of the file as it lies there. */
+    bytes: int8('bytes').notNull(),
+    unpackedBytes: int8('unpacked_bytes').notNull(),
+    sha256: bytea('sha256').notNull(),
+    createdAt: time('created_at').notNull().default(sql`clock_timestamp()`),
+  },
+  (t) => [
+    primaryKey({ name: 'archive_files_pkey', columns: [t.archiveId, t.logId, t.kind, t.ordinal] }),
+    check('archive_files_kind', sql`${t.kind} in ('leaves', 'checkpoints')`),
+    check('archive_files_sha256', sql`octet_length(${t.sha256}) = 32`),
+  ],
+)
+
+/** How it ended. `verified`: all of it was read back from its place. */
+export const archiveResults = pgTable(
+  'archive_results',
+  {
+    archiveId: uuid('archive_id')
+      .primaryKey()
+      .references(() => archives.id),
+    status: text('status').notNull(),
+    manifestSha256: bytea('manifest_sha256'),
+    errorCode: text('error_code'),
+    errorDetail: text('error_detail'),
+    finishedAt: time('finished_at').notNull().default(sql`clock_timestamp()`),
+  },
+  (t) => [
+    check('archive_results_status', sql`${t.status} in ('verified', 'cancelled', 'failed')`),
+    check('archive_results_manifest', sql`(${t.status} = 'verified') = (${t.manifestSha256} is not null)`),
+  ],
+)
+
+/** What may not leave the database. Of each subject the newest row counts. */
+export const legalHolds = pgTable(
+  'legal_holds',
+  {
+    sequence: int8('sequence').primaryKey().generatedAlwaysAsIdentity(),
+    scope: text('scope').notNull(),
+    /** A topic, or a tenant's id. */
+    subject: text('subject').notNull(),
+    /** Set, or lifted. */
+    held: boolean('held').notNull(),
+    reason: text('reason').notNull(),
+    createdAt: time('created_at').notNull().default(sql`clock_timestamp()`),
+    createdBy: text('created_by').notNull(),
+  },
+  (t) => [
+    index('legal_holds_subject').on(t.scope, t.subject, t.sequence),
+    check('legal_holds_scope', sql`${t.scope} in ('topic', 'tenant')`),
+  ],
+)
+
+/** Days that were taken out of the log; only `detach_events_partition`, the owner's, writes here. */
+export const detachedPartitions = pgTable('detached_partitions', {
+  sequence: int8('sequence').primaryKey().generatedAlwaysAsIdentity(),
+  day: date('day').notNull(),
+  name: text('name').notNull(),
+  rows: int8('rows').notNull(),
+  reason: text('reason').notNull(),
+  detachedAt: time('detached_at').notNull().default(sql`clock_timestamp()`),
+  detachedBy: text('detached_by').notNull(),
+})
