@@ -91,7 +91,9 @@ export function problemsOf(name: string, quarters: readonly Quarter[]): string[]
     if (before !== null && after !== null && after > before + mostDescriptorGrowth)
       problems.push(`${name}: ${part} grew from ${before.toFixed(1)} to ${after.toFixed(1)}`)
   }
-  if (!(first.eventsPerSecond <= last.eventsPerSecond * mostSlowing))
+  if (Number.isNaN(first.eventsPerSecond) || Number.isNaN(last.eventsPerSecond))
+    problems.push(`${name}: too short to tell`)
+  else if (first.eventsPerSecond > last.eventsPerSecond * mostSlowing)
     problems.push(`${name}: slowed down ${(first.eventsPerSecond / last.eventsPerSecond).toFixed(2)} times`)
   return problems
 }
