@@ -77,6 +77,12 @@ const codes = {
     retry: true,
     title: 'The database schema is missing or older than this version',
   },
+  PLACE_UNAVAILABLE: {
+    status: 503,
+    retry: true,
+    title: 'A place outside the database is not available',
+  },
+  UNKNOWN_PLACE: { status: 404, retry: false, title: 'There is no such place for notes' },
   TIMEOUT: { status: 504, retry: true, title: 'It took too long' },
   INTERNAL: { status: 500, retry: true, title: 'Something went wrong inside' },
 } as const satisfies Record<string, { status: number; retry: boolean; title: string }>

@@ -1,0 +1,206 @@
+/**
+ * Objects in an S3-compatible bucket. The one place that knows the SDK: AWS's own, since it is the reference that other
+ * servers are tested with, is released every week, and knows object lock, conditional writes and checksums. It is loaded
+ * only by processes that use a bucket.
+ */
+import { createReadStream } from 'node:fs'
+import type { Readable } from 'node:stream'
+import type { PutObjectCommandInput, S3Client } from '@aws-sdk/client-s3'
+import { hashToBytes, sha256 } from '../domain/hash.ts'
+import type { Hash } from '../domain/model.ts'
+import type { ObjectLock, S3Place } from '../domain/s3Place.ts'
+import { ServiceError } from '../errors.ts'
+
+export interface S3Credentials {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken?: string
+}
+
+/** Bytes, or a file whose length and hash are known: it is sent as a stream. */
+export type ObjectContent = Buffer | { readonly path: string; readonly bytes: number; readonly sha256: Hash }
+
+export interface PutOptions {
+  readonly signal: AbortSignal
+  /** Leave an object that is there as it is. */
+  readonly ifAbsent?: boolean
+  /** Needs a bucket that was made with object lock. */
+  readonly lock?: ObjectLock
+}
+
+export interface StoredObject {
+  /** Whole, the place's prefix included. */
+  readonly key: string
+  readonly bytes: number
+}
+
+/** All throw ServiceError PLACE_UNAVAILABLE, which names the bucket and the server's error code and nothing else. */
+export interface ObjectStore {
+  readonly place: S3Place
+  /** The server compares what it got with its SHA-256. `exists`: with `ifAbsent`, and there is one. */
+  put(key: string, content: ObjectContent, options: PutOptions): Promise<'stored' | 'exists'>
+  /** Null when there is none. Throws for more than `maxBytes`. */
+  get(key: string, maxBytes: number, signal: AbortSignal): Promise<Buffer | null>
+  /** The object as a stream, for what is large; null when there is none. */
+  open(key: string, signal: AbortSignal): Promise<Readable | null>
+  /** In the order of their keys. */
+  list(prefix: string, signal: AbortSignal): AsyncGenerator<StoredObject>
+  close(): void
+}
+
+const CONNECT_MS = 5_000
+const REQUEST_MS = 30_000
+const ATTEMPTS = 2
+const MS_PER_DAY = 86_400_000
+
+/** Opens nothing yet. Without credentials the SDK looks for them as it always does: AWS_*, profiles, the machine's role. */
+export function createObjectStore(place: S3Place, credentials: S3Credentials | null): ObjectStore {
+  let loaded: Promise<Loaded> | null = null
+  const load = (): Promise<Loaded> => {
+    loaded ??= loadClient(place, credentials)
+    return loaded
+  }
+  const { bucket } = place
+  const guarded = async <T>(doing: string, work: (sdk: Loaded) => Promise<T>): Promise<T> => {
+    try {
+      return await work(await load())
+    } catch (error) {
+      throw error instanceof ServiceError ? error : unavailable(bucket, doing, error)
+    }
+  }
+  const open = (key: string, signal: AbortSignal): Promise<Readable | null> =>
+    guarded('reading', async ({ client, sdk }) => {
+      try {
+        const command = new sdk.GetObjectCommand({ Bucket: bucket, Key: key })
+        const { Body } = await client.send(command, { abortSignal: signal })
+        return (Body ?? null) as Readable | null
+      } catch (error) {
+        if (statusOf(error) === 404 && nameOf(error) !== 'NoSuchBucket') return null
+        throw error
+      }
+    })
+  return {
+    place,
+    put: (key, content, options) =>
+      guarded('writing', async ({ client, sdk }) => {
+        const command = new sdk.PutObjectCommand(inputOf(bucket, key, content, options))
+        try {
+          await client.send(command, { abortSignal: options.signal })
+          return 'stored'
+        } catch (error) {
+          if (options.ifAbsent === true && statusOf(error) === 412) return 'exists'
+          throw error
+        }
+      }),
+    open,
+    async get(key, maxBytes, signal) {
+      const body = await open(key, signal)
+      if (body === null) return null
+      return await guarded('reading', () => collect(body, bucket, maxBytes))
+    },
+    async *list(prefix, signal) {
+      let after: string | undefined
+      do {
+        const answer = await guarded('listing', ({ client, sdk }) =>
+          client.send(
+            new sdk.ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ContinuationToken: after }),
+            { abortSignal: signal },
+          ),
+        )
+        for (const { Key, Size } of answer.Contents ?? [])
+          if (Key !== undefined) yield { key: Key, bytes: Size ?? 0 }
+        after = answer.IsTruncated === true ? answer.NextContinuationToken : undefined
+      } while (after !== undefined)
+    },
+    close: () => void loaded?.then(({ client }) => client.destroy()).catch(() => undefined),
+  }
+}
+
+interface Loaded {
+  readonly client: S3Client
+  readonly sdk: typeof import('@aws-sdk/client-s3')
+}
+
+const silent = (): void => undefined
+
+async function loadClient(place: S3Place, credentials: S3Credentials | null): Promise<Loaded> {
+  const sdk = await import('@aws-sdk/client-s3')
+  const client = new sdk.S3Client({
+    region: place.region,
+    forcePathStyle: place.pathStyle,
+    maxAttempts: ATTEMPTS,
+    // What we send has a SHA-256 of its own; other servers know no other checksums.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    // What goes wrong, whoever asked is told; otherwise the SDK writes to the console.
+    logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
+    requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: REQUEST_MS },
+    ...(place.endpoint !== null && { endpoint: place.endpoint }),
+    ...(credentials !== null && { credentials }),
+  })
+  return { client, sdk }
+}
+
+function inputOf(
+  bucket: string,
+  key: string,
+  content: ObjectContent,
+  { ifAbsent, lock }: PutOptions,
+): PutObjectCommandInput {
+  const isBytes = Buffer.isBuffer(content)
+  const hash = isBytes ? sha256(content) : content.sha256
+  return {
+    Bucket: bucket,
+    Key: key,
+    Body: isBytes ? content : createReadStream(content.path),
+    ContentLength: isBytes ? content.length : content.bytes,
+    ChecksumSHA256: hashToBytes(hash).toString('base64'),
+    ...(ifAbsent === true && { IfNoneMatch: '*' }),
+    ...(lock !== undefined && {
+      ObjectLockMode: lock.mode === 'compliance' ? 'COMPLIANCE' : 'GOVERNANCE',
+      ObjectLockRetainUntilDate: new Date(Date.now() + lock.days * MS_PER_DAY),
+    }),
+  }
+}
+
+async function collect(body: Readable, bucket: string, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > maxBytes) {
+      body.destroy()
+      throw new ServiceError(
+        'PLACE_UNAVAILABLE',
+        `an object of the bucket ${bucket} has more than ${maxBytes} bytes`,
+      )
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+const nameOf = (error: unknown): string => (error instanceof Error ? error.name : '')
+
+function statusOf(error: unknown): number | null {
+  const metadata: unknown = error instanceof Error ? Reflect.get(error, '$metadata') : null
+  const status: unknown =
+    typeof metadata === 'object' && metadata !== null ? Reflect.get(metadata, 'httpStatusCode') : null
+  return typeof status === 'number' ? status : null
+}
+
+/** The server's error code, as far as it is one, or the system's: never a text, which may hold keys or addresses. */
+function unavailable(bucket: string, doing: string, error: unknown): ServiceError {
+  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined
+  const named = [code, nameOf(error)].find(
+    (name): name is string =>
+      typeof name === 'string' && /^[A-Za-z0-9_]{2,60}$/.test(name) && name !== 'Error',
+  )
+  const status = statusOf(error)
+  const why = [named, status === null ? undefined : `HTTP ${status}`].filter((part) => part !== undefined)
+  return new ServiceError(
+    'PLACE_UNAVAILABLE',
+    `${doing} in the bucket ${bucket} failed (${why.join(', ') || 'unknown reason'})`,
+    { cause: error },
+  )
+}

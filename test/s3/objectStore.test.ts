@@ -1,0 +1,124 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DeleteObjectCommand, ListObjectVersionsCommand } from '@aws-sdk/client-s3'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sha256 } from '../../src/domain/hash.ts'
+import type { S3Place } from '../../src/domain/s3Place.ts'
+import { createObjectStore, type ObjectStore } from '../../src/s3/objectStore.ts'
+import { type S3Server, s3Missing, startS3Server } from '../support/s3.ts'
+
+const { signal } = new AbortController()
+const missing = s3Missing()
+if (missing !== null) console.warn(`skipped: objects in a real bucket (${missing})`)
+
+describe.skipIf(missing !== null)('objects in a bucket', () => {
+  let server: S3Server
+  const stores: ObjectStore[] = []
+  const storeOf = (place: S3Place, credentials = server.credentials): ObjectStore => {
+    const store = createObjectStore(place, credentials)
+    stores.push(store)
+    return store
+  }
+  const newBucket = (objectLock = false) => server.makeBucket(`b-${randomUUID()}`, { objectLock })
+  beforeAll(async () => {
+    server = await startS3Server()
+  }, 600_000)
+  afterAll(async () => {
+    for (const store of stores) store.close()
+    await server?.close()
+  })
+
+  it('are put, got, listed by prefix, and not found', async () => {
+    const store = storeOf(await newBucket())
+    for (const name of ['a/2', 'a/10', 'b/1'])
+      expect(await store.put(name, Buffer.from(name), { signal })).toBe('stored')
+    expect((await store.get('a/10', 100, signal))?.toString()).toBe('a/10')
+    expect(await store.get('a/11', 100, signal)).toBe(null)
+    const keys: [string, number][] = []
+    for await (const { key, bytes } of store.list('a/', signal)) keys.push([key, bytes])
+    expect(keys).toEqual([
+      ['a/10', 4],
+      ['a/2', 3],
+    ])
+    await expect(store.get('a/10', 3, signal)).rejects.toMatchObject({ code: 'PLACE_UNAVAILABLE' })
+  })
+
+  it('are listed beyond one page', { timeout: 120_000 }, async () => {
+    const store = storeOf(await newBucket())
+    const names = Array.from({ length: 1_050 }, (_, index) => `n/${String(index).padStart(5, '0')}`)
+    for (let from = 0; from < names.length; from += 50)
+      await Promise.all(
+        names.slice(from, from + 50).map((name) => store.put(name, Buffer.from('x'), { signal })),
+      )
+    const keys: string[] = []
+    for await (const { key } of store.list('n/', signal)) keys.push(key)
+    expect(keys).toEqual(names)
+  })
+
+  it('come from a file too, and only whole', async () => {
+    const store = storeOf(await newBucket())
+    const folder = mkdtempSync(join(tmpdir(), 'test-object-'))
+    try {
+      const content = Buffer.alloc(3_000_000, 'ab')
+      const path = join(folder, 'file')
+      writeFileSync(path, content)
+      const file = { path, bytes: content.length, sha256: sha256(content) }
+      expect(await store.put('file', file, { signal })).toBe('stored')
+      expect(content.equals((await store.get('file', 4_000_000, signal)) ?? Buffer.alloc(0))).toBe(true)
+      const other = { ...file, sha256: sha256(Buffer.from('another')) }
+      await expect(store.put('wrong', other, { signal })).rejects.toMatchObject({ code: 'PLACE_UNAVAILABLE' })
+      expect(await store.get('wrong', 4_000_000, signal)).toBe(null)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  it('stay as they are where they must be absent', async () => {
+    const store = storeOf(await newBucket())
+    const options = { signal, ifAbsent: true }
+    expect(await store.put('once', Buffer.from('first'), options)).toBe('stored')
+    expect(await store.put('once', Buffer.from('second'), options)).toBe('exists')
+    expect((await store.get('once', 100, signal))?.toString()).toBe('first')
+  })
+
+  it('cannot be deleted while they are locked', async () => {
+    const place = await newBucket(true)
+    const store = storeOf(place)
+    await store.put('note', Buffer.from('true'), { signal, lock: { mode: 'compliance', days: 1 } })
+    const { client } = server
+    const listed = await client.send(new ListObjectVersionsCommand({ Bucket: place.bucket }))
+    const VersionId = listed.Versions?.[0]?.VersionId
+    expect(VersionId).toBeTypeOf('string')
+    const removal = new DeleteObjectCommand({
+      Bucket: place.bucket,
+      Key: 'note',
+      ...(VersionId !== undefined && { VersionId }),
+      BypassGovernanceRetention: true,
+    })
+    await expect(client.send(removal)).rejects.toMatchObject({ $metadata: { httpStatusCode: 403 } })
+    expect((await store.get('note', 100, signal))?.toString()).toBe('true')
+    const plain = storeOf(await newBucket())
+    const lock = { mode: 'governance', days: 1 } as const
+    await expect(plain.put('note', Buffer.from('x'), { signal, lock })).rejects.toMatchObject({
+      code: 'PLACE_UNAVAILABLE',
+    })
+  })
+
+  it('say what failed by its code, and never a secret', async () => {
+    const place = await newBucket()
+    const secretAccessKey = 'not-the-secret-at-all'
+    const failing: [ObjectStore, string][] = [
+      [storeOf(place, { ...server.credentials, secretAccessKey }), 'SignatureDoesNotMatch'],
+      [storeOf({ ...place, bucket: `b-${randomUUID()}` }), 'NoSuchBucket'],
+      [storeOf({ ...place, endpoint: 'http://127.0.0.1:1' }), 'ECONNREFUSED'],
+    ]
+    for (const [store, code] of failing) {
+      const failure = await store.put('x', Buffer.from('x'), { signal }).then(String, (error: Error) => error)
+      expect(failure).toMatchObject({ code: 'PLACE_UNAVAILABLE', message: expect.stringContaining(code) })
+      expect(String(failure)).not.toContain(secretAccessKey)
+      await expect(store.get('x', 100, signal)).rejects.toMatchObject({ code: 'PLACE_UNAVAILABLE' })
+    }
+  })
+})
