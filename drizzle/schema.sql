@@ -119,6 +119,23 @@ table log_nodes
   end_offset bigint not null
   bytes bigint not null
   ingested_at timestamp with time zone not null
+table note_failures
+  sequence bigint not null generated always as identity
+  place text not null
+  log_id integer not null
+  size bigint not null
+  code text not null
+  detail text not null
+  failed_at timestamp with time zone not null default clock_timestamp()
+table note_placements
+  place text not null
+  log_id integer not null
+  size bigint not null
+  checkpoint_id uuid not null
+  outcome text not null
+  detail text
+  cosignatures text
+  placed_at timestamp with time zone not null default clock_timestamp()
 table operator_actions
   id bigint not null generated always as identity
   actor text not null
@@ -255,6 +272,12 @@ legal_holds legal_holds_scope CHECK ((scope = ANY (ARRAY['topic'::text, 'tenant'
 log_nodes log_nodes_hash CHECK ((octet_length(hash) = 32))
 log_nodes log_nodes_level CHECK (((level > 0) AND (((level)::integer % 8) = 0)))
 log_nodes log_nodes_pkey PRIMARY KEY (log_id, level, index)
+note_failures note_failures_log_id_partition_logs_id_fk FOREIGN KEY (log_id) REFERENCES partition_logs(id)
+note_failures note_failures_pkey PRIMARY KEY (sequence)
+note_placements note_placements_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id)
+note_placements note_placements_log_id_partition_logs_id_fk FOREIGN KEY (log_id) REFERENCES partition_logs(id)
+note_placements note_placements_outcome CHECK ((outcome = ANY (ARRAY['held'::text, 'superseded'::text, 'conflict'::text])))
+note_placements note_placements_pkey PRIMARY KEY (place, log_id, size)
 operator_actions operator_actions_pkey PRIMARY KEY (id)
 partition_logs partition_logs_frontier CHECK ((octet_length(frontier) = (32 * bit_count((size)::bit(64)))))
 partition_logs partition_logs_incarnation_key UNIQUE (topic, partition, incarnation)
@@ -310,6 +333,11 @@ CREATE UNIQUE INDEX legal_holds_pkey ON public.legal_holds USING btree (sequence
 CREATE INDEX legal_holds_subject ON public.legal_holds USING btree (scope, subject, sequence)
 CREATE INDEX log_nodes_end_offset ON public.log_nodes USING btree (log_id, end_offset) WHERE (level = 8)
 CREATE UNIQUE INDEX log_nodes_pkey ON public.log_nodes USING btree (log_id, level, index)
+CREATE UNIQUE INDEX note_failures_pkey ON public.note_failures USING btree (sequence)
+CREATE INDEX note_failures_place ON public.note_failures USING btree (place, sequence)
+CREATE INDEX note_placements_log_size ON public.note_placements USING btree (log_id, size)
+CREATE UNIQUE INDEX note_placements_pkey ON public.note_placements USING btree (place, log_id, size)
+CREATE INDEX note_placements_place_time ON public.note_placements USING btree (place, placed_at)
 CREATE INDEX operator_actions_created_at ON public.operator_actions USING btree (created_at)
 CREATE UNIQUE INDEX operator_actions_pkey ON public.operator_actions USING btree (id)
 CREATE UNIQUE INDEX partition_logs_incarnation_key ON public.partition_logs USING btree (topic, partition, incarnation)
@@ -342,6 +370,8 @@ A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.eve
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.gaps FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.legal_holds FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.log_nodes FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.note_failures FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.note_placements FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.operator_actions FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER grow_log BEFORE UPDATE ON public.partition_logs FOR EACH ROW EXECUTE FUNCTION grow_log()
 A CREATE TRIGGER open_log BEFORE INSERT ON public.partition_logs FOR EACH ROW EXECUTE FUNCTION open_log()
@@ -617,6 +647,8 @@ INSERT on public.events
 INSERT on public.gaps
 INSERT on public.legal_holds
 INSERT on public.log_nodes
+INSERT on public.note_failures
+INSERT on public.note_placements
 INSERT on public.operator_actions
 INSERT on public.producer_keys
 INSERT on public.replay_logs
@@ -639,6 +671,8 @@ SELECT on public.events
 SELECT on public.gaps
 SELECT on public.legal_holds
 SELECT on public.log_nodes
+SELECT on public.note_failures
+SELECT on public.note_placements
 SELECT on public.operator_actions
 SELECT on public.partition_logs
 SELECT on public.producer_keys

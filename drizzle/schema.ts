@@ -505,3 +505,46 @@ export const detachedPartitions = pgTable('detached_partitions', {
   detachedAt: time('detached_at').notNull().default(sql`clock_timestamp()`),
   detachedBy: text('detached_by').notNull(),
 })
+
+/** What became of a note at a place outside the database, once for each place, log and size. Append-only. */
+export const notePlacements = pgTable(
+  'note_placements',
+  {
+    place: text('place').notNull(),
+    logId: integer('log_id')
+      .notNull()
+      .references(() => partitionLogs.id),
+    size: int8('size').notNull(),
+    checkpointId: uuid('checkpoint_id')
+      .notNull()
+      .references(() => checkpoints.id),
+    outcome: text('outcome').notNull(),
+    detail: text('detail'),
+    /** The witness's signature lines. */
+    cosignatures: text('cosignatures'),
+    placedAt: time('placed_at').notNull().default(sql`clock_timestamp()`),
+  },
+  (t) => [
+    primaryKey({ name: 'note_placements_pkey', columns: [t.place, t.logId, t.size] }),
+    check('note_placements_outcome', sql`${t.outcome} in ('held', 'superseded', 'conflict')`),
+    index('note_placements_log_size').on(t.logId, t.size),
+    index('note_placements_place_time').on(t.place, t.placedAt),
+  ],
+)
+
+/** What went wrong when notes were sent; without secrets. Append-only. */
+export const noteFailures = pgTable(
+  'note_failures',
+  {
+    sequence: int8('sequence').primaryKey().generatedAlwaysAsIdentity(),
+    place: text('place').notNull(),
+    logId: integer('log_id')
+      .notNull()
+      .references(() => partitionLogs.id),
+    size: int8('size').notNull(),
+    code: text('code').notNull(),
+    detail: text('detail').notNull(),
+    failedAt: time('failed_at').notNull().default(sql`clock_timestamp()`),
+  },
+  (t) => [index('note_failures_place').on(t.place, t.sequence)],
+)
