@@ -79,7 +79,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     application_name: name + LOOK_SUFFIX,
     ...(options.ssl === undefined ? {} : { ssl: options.ssl }),
   })
-  for (const pool of [appenders, readers]) watchSilence(pool, look, options.silence)
+  watchSilence([appenders, readers], look, options.silence)
   let closing: Promise<void> | null = null
   const close = (): Promise<void> => {
     closing ??= endWithin(CLOSE_TIMEOUT_MS, [appenders, readers])

@@ -27,27 +27,48 @@ type BusyClient = PoolClient & { readonly processID: number | null; readonly rea
 /**
  * Cuts connections on which we wait for the server while the server waits for us: a router that has forgotten a connection
  * drops what is sent on it and tells nobody, and TCP itself gives up after minutes. A server that is merely slow is left
- * alone, which is why it is asked, on a connection of its own. The query under way fails as on any lost connection.
+ * alone, which is why it is asked, on a connection of its own. The query under way fails as on any lost connection; what
+ * forgot one connection has forgotten others, so idle ones are dropped with it.
  */
 export function watchSilence(
-  pool: Pool,
+  pools: readonly Pool[],
   look: (pid: number, limitMs: number) => Promise<ServerSide>,
   limits: SilenceLimits = usual,
 ): void {
   const watches = new WeakMap<PoolClient, NodeJS.Timeout>()
-  pool.on('acquire', (client) => {
-    const watch = watchOf(client as BusyClient, look, limits)
-    watches.set(client, setInterval(watch, Math.min(1_000, limits.againMs / 2)).unref())
-  })
-  const stop = (client: PoolClient): void => clearInterval(watches.get(client))
-  pool.on('release', (_error, client) => stop(client))
-  pool.on('remove', stop)
+  const idle = new Set<PoolClient>()
+  const cut = ({ connection }: PoolClient): void => {
+    const error = new Error('Connection terminated: nothing that was sent on it arrives any more')
+    for (const client of [...idle]) {
+      // What pg does when it learns of it: the pool drops the connection at once, before anybody is handed it.
+      client.emit('error', error)
+      client.connection.stream.destroy()
+    }
+    connection.stream.destroy(error)
+  }
+  const stop = (client: PoolClient): void => {
+    clearInterval(watches.get(client))
+    idle.delete(client)
+  }
+  for (const pool of pools) {
+    pool.on('acquire', (client) => {
+      stop(client)
+      const watch = watchOf(client as BusyClient, look, limits, cut)
+      watches.set(client, setInterval(watch, Math.min(1_000, limits.againMs / 2)).unref())
+    })
+    pool.on('release', (_error, client) => {
+      stop(client)
+      idle.add(client)
+    })
+    pool.on('remove', stop)
+  }
 }
 
 function watchOf(
   client: BusyClient,
   look: (pid: number, limitMs: number) => Promise<ServerSide>,
   limits: SilenceLimits,
+  cut: (client: PoolClient) => void,
 ): () => void {
   const stream = client.connection.stream as Socket // or a TLS socket, which is one
   const traffic = (): number => stream.bytesRead + stream.bytesWritten
@@ -64,7 +85,7 @@ function watchOf(
     if (quiet.traffic !== traffic() || client.readyForQuery === true) return
     const stuck = found.kind === 'waiting' && before?.kind === 'waiting' && before.copied === found.copied
     if (found.kind === 'gone' || stuck) {
-      stream.destroy(new Error('Connection terminated: nothing that was sent on it arrives any more'))
+      cut(client)
       return
     }
     before = found

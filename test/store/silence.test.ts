@@ -55,6 +55,20 @@ it('gives up a connection that a router has forgotten, while the server can stil
   })
 })
 
+it('drops the idle connections with it, which are forgotten too', async () => {
+  const [one, other] = [await connections.appenders.connect(), await connections.readers.connect()]
+  const { readers } = connections
+  other.release()
+  expect(readers.idleCount).toBe(1)
+  await one.query('begin')
+  passage.silence()
+  await failure(one.query('select 1'))
+  one.release(true)
+  const startedMs = performance.now()
+  expect((await readers.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+  expect(performance.now() - startedMs).toBeLessThan(300)
+})
+
 it('gives up a connection when the server cannot be asked either', async () => {
   await using(async (client) => {
     passage.deafen()

@@ -76,7 +76,7 @@ async function runOne(stage: Stage, width: number, rounds: number) {
   // Headers are added, so a copy can be larger than what the source takes: refused before anything is started.
   const narrow = await stage.world.createTopic(`narrow-${width}`, 2, config)
   if (width === brokerBytes) problems.push(...(await refusal(runs.api, topic.name, narrow)))
-  await runs.begin()
+  await runs.begin({ targetTopic: stage.world.topicName(`target-${width}`) })
   await runs.end()
   await roles.stopAll()
   const judged = await judgeReplays(stage, log, runs.ended)
