@@ -416,6 +416,29 @@ AS $function$
     JOIN public.archive_results r ON r.archive_id = l.archive_id AND r.status = 'verified'
    WHERE l.log_id = log AND l.from_leaf < l.to_leaf
 $function$
+CREATE OR REPLACE FUNCTION public.causation_candidate(value bytea)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE STRICT COST 10000
+AS $function$
+DECLARE
+  place int := position('\x22636175736174696f6e496422'::bytea in value);
+  behind bytea;
+  named text;
+BEGIN
+  IF place > 0 AND position('\x5c75'::bytea in value) = 0 THEN
+    behind := substring(value from place + 13);
+    IF position('\x22636175736174696f6e496422'::bytea in behind) = 0 THEN
+      named := encode(substring(behind for 39), 'escape');
+      IF named LIKE ':"________-____-____-____-____________"'
+         AND translate(named, '0123456789abcdefABCDEF-', '') = ':""' THEN
+        RETURN substr(named, 3, 36)::uuid;
+      END IF;
+    END IF;
+  END IF;
+  RETURN public.causation_of(value);
+END
+$function$
 CREATE OR REPLACE FUNCTION public.causation_of(value bytea)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -442,7 +465,7 @@ CREATE OR REPLACE FUNCTION public.create_causation_index(partition text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 BEGIN
-  EXECUTE format('CREATE INDEX %I ON public.%I (public.causation_of(value)) '
+  EXECUTE format('CREATE INDEX %I ON public.%I (public.causation_candidate(value)) '
                  'WHERE position(''\x636175736174696f6e4964''::bytea in value) > 0 '
                  'OR position(''\x5c75''::bytea in value) > 0', partition || '_causation', partition);
 END
@@ -633,6 +656,7 @@ END
 $function$
 
 -- rights of streaming_ingest_app
+EXECUTE on causation_candidate(bytea)
 EXECUTE on causation_of(bytea)
 EXECUTE on ensure_partition(date)
 INSERT (leader_epoch, partition, start_offset, topic, topic_id) on partition_logs

@@ -1,22 +1,13 @@
+import { randomUUID } from 'node:crypto'
+import type { Client } from 'pg'
 import { expect, test } from 'vitest'
+import { offset } from '../../src/domain/model.ts'
 import { withClient } from '../support/database.ts'
+import { appendOnlyTables, changesOf, mutableTables, undoingsOf } from './appendOnlyTables.ts'
 import { eventEntries, gapEntry, recordEntry } from './entries.ts'
 import { appendTo, openLog, useStore } from './fixture.ts'
 
 const fixture = useStore('append_only')
-
-const appendOnly = [
-  'events',
-  'dead_letters',
-  'gaps',
-  'log_nodes',
-  'checkpoints',
-  'checkpoint_positions',
-  'signing_keys',
-  'producer_keys',
-  'signature_policies',
-  'operator_actions',
-]
 
 /** SQLSTATE of what the statement fails with, null when it succeeds. */
 const stateOf = (url: string, ...statements: string[]): Promise<string | null> =>
@@ -36,83 +27,231 @@ async function aLogWithEverything() {
   return open
 }
 
-const partitionOf = () =>
-  withClient(fixture.database.adminUrl, async (client) => {
-    const { rows } = await client.query('select inhrelid::regclass::text as name from pg_inherits limit 1')
-    return String(rows[0].name)
+const APPEND_ONLY = {
+  code: '55000',
+  message: expect.stringContaining('is refused: the table is append-only'),
+}
+
+/** Each statement on its own, in one transaction that is rolled back: what it fails with, null when it succeeds. */
+async function refusals(
+  client: Client,
+  statements: readonly string[],
+): Promise<readonly { readonly statement: string; readonly code: string; readonly message: string }[]> {
+  const failures = []
+  for (const statement of statements) {
+    await client.query('savepoint before')
+    const { code, message } = await client.query(statement).then(
+      () => ({ code: 'none', message: 'it was done' }),
+      (error: { readonly code: string; readonly message: string }) => error,
+    )
+    await client.query('rollback to before')
+    failures.push({ statement, code, message })
+  }
+  return failures
+}
+
+/** As somebody who owns every table of the schema and is no superuser; nothing of it is left behind. */
+async function asOwner(work: (client: Client) => Promise<void>): Promise<void> {
+  await withClient(fixture.database.adminUrl, async (client) => {
+    const role = `owner_${fixture.database.name}`
+    await client.query('begin')
+    await client.query(`create role ${role}`)
+    await client.query(`grant create on schema public to ${role}`)
+    const { rows } = await client.query<{ name: string }>(
+      `select c.relname as name from pg_class c where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')`,
+    )
+    for (const { name } of rows) await client.query(`alter table ${name} owner to ${role}`)
+    await client.query(`grant execute on function reject_change() to ${role}`)
+    await client.query(`set local role ${role}`)
+    await work(client)
+    await client.query('rollback')
   })
+}
+
+test('the tables that are append-only are all but those that say why not', async () => {
+  await withClient(fixture.database.adminUrl, async (client) => {
+    await client.query('select create_events_partition(current_date + day) from generate_series(30, 31) day')
+    const tables = await appendOnlyTables(client)
+    const names = tables.map(({ name }) => name)
+    expect(names).toEqual(expect.arrayContaining(['events', 'dead_letters', 'gaps', 'operator_actions']))
+    expect(tables.filter(({ isPartition }) => isPartition).length).toBeGreaterThanOrEqual(2)
+    for (const name of Object.keys(mutableTables))
+      expect((await client.query('select to_regclass($1) as found', [name])).rows[0].found).toBe(name)
+  })
+})
 
 test('the application may add to append-only tables and nothing else', async () => {
   await aLogWithEverything()
-  for (const table of [...appendOnly, await partitionOf()]) {
-    const column = await firstColumn(table)
-    for (const statement of [
-      `update ${table} set ${column} = ${column} where false`,
-      `delete from ${table} where false`,
-      `truncate ${table}`,
-      `drop table ${table}`,
-      `alter table ${table} disable trigger all`,
-      `create trigger t before insert on ${table} for each row execute function suppress_redundant_updates_trigger()`,
-    ])
-      expect(await stateOf(fixture.database.appUrl, statement), statement).toBe('42501')
-  }
-  for (const statement of [
-    'set session_replication_role = replica',
-    'create table public.mine (a int)',
-    'select public.create_events_partition(current_date)',
-    'insert into partition_logs (topic, partition, topic_id, leader_epoch, start_offset, size) values (1, 1, gen_random_uuid(), 0, 0, 5)',
-    'update partition_logs set topic_id = gen_random_uuid()',
-    'update replays set request = null',
-    'delete from partition_logs',
-    'delete from drizzle.__drizzle_migrations',
-    `alter role current_user createdb`,
-  ])
-    expect(await stateOf(fixture.database.appUrl, statement), statement).toBe('42501')
-})
-
-test('the owner is refused too, on the table and on each partition, and on statements that would touch nothing', async () => {
-  await aLogWithEverything()
-  for (const table of [...appendOnly, await partitionOf()]) {
-    const column = await firstColumn(table)
-    for (const statement of [
-      `update ${table} set ${column} = ${column} where false`,
-      `delete from ${table} where false`,
-      `truncate ${table} cascade`,
-    ]) {
-      expect(await stateOf(fixture.database.adminUrl, statement), statement).toBe('55000')
-      expect(
-        await stateOf(fixture.database.adminUrl, 'set session_replication_role = replica', statement),
-        `as a replica: ${statement}`,
-      ).toBe('55000')
+  const tables = await withClient(fixture.database.adminUrl, appendOnlyTables)
+  await withClient(fixture.database.appUrl, async (client) => {
+    await client.query('begin')
+    for (const table of tables) {
+      const tried = await refusals(client, [...changesOf(table), ...undoingsOf(table)])
+      expect(tried.filter(({ code }) => code !== '42501')).toEqual([])
     }
-  }
+    const partitions = tables.filter(({ isPartition }) => isPartition)
+    expect(partitions.length).toBeGreaterThan(0)
+    for (const { name } of partitions) {
+      const tried = await refusals(client, [
+        `copy ${name} from stdin`,
+        `insert into ${name} select * from events where false`,
+        `select from ${name}`,
+        `alter table events detach partition ${name}`,
+      ])
+      expect(tried.filter(({ code }) => code !== '42501')).toEqual([])
+    }
+    const tried = await refusals(client, [
+      'set session_replication_role = replica',
+      'create table public.mine (a int)',
+      'select public.create_events_partition(current_date)',
+      'create or replace function reject_change() returns trigger language plpgsql as $$ begin return null; end $$',
+      'drop function reject_change() cascade',
+      'insert into partition_logs (topic, partition, topic_id, leader_epoch, start_offset, size) values (1, 1, gen_random_uuid(), 0, 0, 5)',
+      'update partition_logs set topic_id = gen_random_uuid()',
+      'update replays set request = null',
+      'update replay_logs set to_offset = 0',
+      ...Object.keys(mutableTables).flatMap((name) => [
+        `delete from ${name}`,
+        `truncate ${name} cascade`,
+        `merge into ${name} t using (select 1) s on false when matched then delete`,
+        `alter table ${name} disable trigger all`,
+      ]),
+      'delete from drizzle.__drizzle_migrations',
+      'alter role current_user createdb',
+    ])
+    expect(tried.filter(({ code }) => code !== '42501')).toEqual([])
+    await client.query('rollback')
+  })
 })
 
-const firstColumn = (table: string) =>
-  withClient(fixture.database.adminUrl, async (client) => {
-    const { rows } = await client.query(
-      `select quote_ident(attname) as name from pg_attribute
-        where attrelid = $1::regclass and attnum > 0 and attidentity = '' order by attnum limit 1`,
-      [table],
-    )
-    return String(rows[0].name)
-  })
-
-test('a detached partition still refuses changes', async () => {
+test('the owner is refused too, on each table and each partition, and on statements that would touch nothing', async () => {
   await aLogWithEverything()
-  const partition = await partitionOf()
+  const tables = await withClient(fixture.database.adminUrl, appendOnlyTables)
+  await asOwner(async (client) => {
+    for (const table of tables) {
+      const tried = await refusals(client, changesOf(table))
+      for (const { statement, ...refusal } of tried) expect(refusal, statement).toMatchObject(APPEND_ONLY)
+    }
+    const [refused] = await refusals(client, ['set session_replication_role = replica'])
+    expect(refused?.code).toBe('42501')
+  })
+})
+
+test('a superuser is refused as long as the triggers are there, as a replica too', async () => {
+  await aLogWithEverything()
+  const tables = await withClient(fixture.database.adminUrl, appendOnlyTables)
+  for (const role of ['origin', 'replica', 'local'])
+    await withClient(fixture.database.adminUrl, async (client) => {
+      await client.query(`set session_replication_role = ${role}`)
+      await client.query('begin')
+      for (const table of tables) {
+        const tried = await refusals(client, changesOf(table))
+        for (const { statement, ...refusal } of tried)
+          expect(refusal, `${role}: ${statement}`).toMatchObject(APPEND_ONLY)
+      }
+      await client.query('rollback')
+    })
+})
+
+test('a detached partition still refuses changes, and again when it is back', async () => {
+  await aLogWithEverything()
+  const tables = await withClient(fixture.database.adminUrl, appendOnlyTables)
+  const partitions = tables.filter(({ isPartition }) => isPartition)
+  for (const role of ['origin', 'replica'])
+    await withClient(fixture.database.adminUrl, async (client) => {
+      await client.query(`set session_replication_role = ${role}`)
+      await client.query('begin')
+      for (const table of partitions) {
+        const { rows } = await client.query<{ bounds: string }>(
+          `select pg_get_expr(relpartbound, oid) as bounds from pg_class where oid = $1::regclass`,
+          [table.name],
+        )
+        const refused = async () => {
+          const tried = await refusals(client, changesOf(table))
+          for (const { statement, ...refusal } of tried) expect(refusal, statement).toMatchObject(APPEND_ONLY)
+        }
+        await client.query(`alter table events detach partition ${table.name}`)
+        await refused()
+        await client.query(`alter table events attach partition ${table.name} ${rows[0]?.bounds}`)
+        await refused()
+      }
+      await client.query('rollback')
+    })
+})
+
+test('the plan of a replay stays as it is, and what it did only grows', async () => {
+  const open = await aLogWithEverything()
+  const planId = randomUUID()
+  const plan = {
+    replayId: planId,
+    planId,
+    planHash: 'x',
+    request: { topic: 'events' },
+    topic: 'events',
+    targetTopic: 'target',
+    targetTopicId: randomUUID(),
+    filters: {},
+    checkpointId: null,
+    logs: [
+      {
+        logId: open.log.logId,
+        partition: 0,
+        from: offset(0n),
+        to: offset(100n),
+        planned: 100n,
+        targetPartition: 0,
+      },
+    ],
+  }
+  const { replays } = fixture.store
+  await replays.insertPlan(plan, 'ada')
+  await replays.markStarted(planId, open.log.logId)
+  await replays.mirrorProgress(planId, open.log.logId, offset(50n), 50n, null)
+  for (const role of ['origin', 'replica'])
+    await withClient(fixture.database.adminUrl, async (client) => {
+      await client.query(`set session_replication_role = ${role}`)
+      await client.query('begin')
+      const ofPlan = [
+        ...Object.keys(mutableTables).flatMap((name) => [
+          `delete from ${name} where false`,
+          `truncate ${name} cascade`,
+          `merge into ${name} t using (select 1) s on false when matched then delete`,
+        ]),
+        ...[
+          'plan_id = gen_random_uuid()',
+          `replay_id = 'other'`,
+          `request = '{}'`,
+          `filters = '{"eventTypes":["x"]}'`,
+          `target_topic = 'other'`,
+          `created_at = now()`,
+          `created_by = 'nobody'`,
+        ].map((change) => `update replays set ${change}`),
+        ...[
+          'log_id = 0',
+          'from_offset = 10',
+          'to_offset = 60',
+          'planned = 1',
+          'target_partition = 7',
+          'cursor = 49',
+          'events = 49',
+          'started = false',
+        ].map((change) => `update replay_logs set ${change}`),
+      ]
+      const tried = await refusals(client, ofPlan)
+      expect(tried.filter(({ code }) => code !== '55000')).toEqual([])
+      await client.query('rollback')
+    })
+  const receipt = { events: 100n, logs: [] }
+  await replays.setStatus(planId, 'completed', { receipt })
+  await replays.setStatus(planId, 'completed', { receipt })
   await withClient(fixture.database.adminUrl, async (client) => {
     await client.query('begin')
-    await client.query(`alter table events detach partition ${partition}`)
-    for (const statement of [
-      `update ${partition} set type = 'x'`,
-      `delete from ${partition}`,
-      `truncate ${partition}`,
-    ]) {
-      await client.query('savepoint before')
-      await expect(client.query(statement)).rejects.toMatchObject({ code: '55000' })
-      await client.query('rollback to before')
-    }
+    const tried = await refusals(client, [
+      `update replays set status = 'running'`,
+      `update replays set receipt = null`,
+      `update replays set receipt = '{"events":"1","logs":[]}'`,
+    ])
+    expect(tried.filter(({ code }) => code !== '55000')).toEqual([])
     await client.query('rollback')
   })
 })
