@@ -1,5 +1,9 @@
 /** What activities take and return: plain JSON, since it travels through Temporal. Offsets and counts are decimal strings. */
+import type { PartPosition } from '../src/archive/readArchive.ts'
+import type { ArchiveRequest } from '../src/domain/archive/request.ts'
+import type { ArchiveView } from '../src/domain/archive/view.ts'
 import type { CheckpointRequest } from '../src/domain/checkpointRequest.ts'
+import type { CheckpointScheduleRequest, DueReason } from '../src/domain/checkpointSchedule.ts'
 import type { ReplayRequest, ReplayStatus } from '../src/domain/replay.ts'
 import type { ReplayReceiptView } from '../src/domain/replayView.ts'
 import type { ProgressJson } from '../src/domain/verification/progress.ts'
@@ -122,6 +126,13 @@ export interface CheckpointResult {
   }[]
 }
 
+export interface CheckpointDue {
+  /** Null when none is due. */
+  readonly reason: DueReason | null
+  /** Leaves that no checkpoint covers. */
+  readonly uncovered: string
+}
+
 export interface PlanVerificationInput {
   readonly verificationId: string
   readonly workflowId: string
@@ -170,6 +181,73 @@ export interface FinishVerificationInput {
   readonly error?: { readonly code: ErrorCode; readonly detail: string }
 }
 
+export interface PlaceNotesInput {
+  /** Name of a place in NOTE_PLACES. */
+  readonly place: string
+}
+
+export interface PlacedNotes {
+  /** Notes of which it is known now what became of them. */
+  readonly placed: number
+  /** Others wait. */
+  readonly more: boolean
+}
+
+export interface PlanArchiveInput {
+  readonly archiveId: string
+  readonly workflowId: string
+  readonly request: ArchiveRequest
+  readonly requestedBy: string
+}
+
+export interface PlannedArchive {
+  /** Logs written, and read back, at once. */
+  readonly concurrency: number
+  /** No signed checkpoint reaches to the end of a part, and one could be made. */
+  readonly uncovered: boolean
+  readonly logs: readonly {
+    readonly logId: number
+    /** For people: topic, partition and, where there are several, incarnation. */
+    readonly name: string
+    readonly fromLeaf: string
+    readonly toLeaf: string
+  }[]
+}
+
+export interface ArchiveInput {
+  readonly archiveId: string
+}
+
+export interface ArchiveLogInput extends ArchiveInput {
+  readonly logId: number
+}
+
+export interface ArchiveSliceResult {
+  /** Leaf behind the last one that lies in a file. */
+  readonly written: string
+  readonly done: boolean
+}
+
+export interface SealedArchive {
+  readonly manifestHash: string
+}
+
+export interface VerifyArchiveInput extends ArchiveLogInput, SealedArchive {
+  /** Where the slice before came to; null at the start. */
+  readonly position: PartPosition | null
+}
+
+export interface VerifyArchiveResult {
+  readonly position: PartPosition
+  readonly done: boolean
+}
+
+export interface FinishArchiveInput extends ArchiveInput {
+  readonly status: 'verified' | 'cancelled' | 'failed'
+  readonly manifestHash?: string
+  readonly error?: { readonly code: ErrorCode; readonly detail: string }
+}
+
 /** What workflows may call. */
 export interface Activities {
   /** Freezes ranges and counts, or returns the plan that is stored for the same id and request. */
@@ -185,6 +263,20 @@ export interface Activities {
   finishReplay(input: FinishInput): Promise<void>
   recordStatus(input: RecordStatusInput): Promise<void>
   storeCheckpoint(input: CheckpointInput): Promise<CheckpointResult>
+  /** Which leaves of which logs are to be archived; written down once. */
+  planArchive(input: PlanArchiveInput): Promise<PlannedArchive>
+  /** Writes leaves of one log into files, for some seconds. */
+  archiveSlice(input: ArchiveLogInput): Promise<ArchiveSliceResult>
+  /** Writes checkpoints and the manifest. */
+  sealArchive(input: ArchiveInput): Promise<SealedArchive>
+  /** Reads files of one log back, for some seconds. */
+  verifyArchiveSlice(input: VerifyArchiveInput): Promise<VerifyArchiveResult>
+  /** Writes the end of an archive down and returns what is known of it. */
+  finishArchive(input: FinishArchiveInput): Promise<ArchiveView>
+  /** Sends notes that wait to a place outside the database, for some seconds. */
+  placeNotes(input: PlaceNotesInput): Promise<PlacedNotes>
+  /** Whether a schedule's checkpoint of a topic is due. */
+  checkpointDue(input: CheckpointScheduleRequest): Promise<CheckpointDue>
   /** Which logs there are to verify; written down once. */
   planVerification(input: PlanVerificationInput): Promise<PlannedVerification>
   /** Verifies pages of one log for some seconds; at its end what was found is written down. */

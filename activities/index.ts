@@ -1,8 +1,14 @@
+import { archiveSlice } from './archive/archiveSlice.ts'
+import { planArchive } from './archive/planArchive.ts'
+import { sealArchive } from './archive/sealArchive.ts'
+import { finishArchive, verifyArchiveSlice } from './archive/verifyArchive.ts'
 import { runActivity } from './boundary.ts'
+import { checkpointDue } from './checkpointDue.ts'
 import type { Activities } from './contract.ts'
 import type { ActivityDependencies } from './dependencies.ts'
 import { fenceReplay } from './fenceReplay.ts'
 import { finishReplay, recordStatus } from './finishReplay.ts'
+import { placeNotes } from './placeNotes.ts'
 import { planReplay } from './planReplay.ts'
 import { recoverCursor } from './recoverCursor.ts'
 import { replaySlice } from './replaySlice.ts'
@@ -32,6 +38,14 @@ export function createActivities(deps: ActivityDependencies, draining: AbortSign
     verifyReplaySlice: (input) =>
       runActivity(deps, draining, (scope) => verifyReplaySlice(deps, scope, input)),
     finishVerification: (input) => runActivity(deps, never, () => finishVerification(deps, input)),
+    planArchive: (input) => runActivity(deps, never, () => planArchive(deps, input)),
+    archiveSlice: (input) => runActivity(deps, draining, (scope) => archiveSlice(deps, scope, input)),
+    sealArchive: (input) => runActivity(deps, never, (scope) => sealArchive(deps, scope, input)),
+    verifyArchiveSlice: (input) =>
+      runActivity(deps, draining, (scope) => verifyArchiveSlice(deps, scope, input)),
+    finishArchive: (input) => runActivity(deps, never, () => finishArchive(deps, input)),
     storeCheckpoint: (input) => runActivity(deps, never, () => storeCheckpoint(deps, input)),
+    placeNotes: (input) => runActivity(deps, draining, (scope) => placeNotes(deps, scope, input)),
+    checkpointDue: (input) => runActivity(deps, never, () => checkpointDue(deps, input)),
   }
 }

@@ -2,11 +2,17 @@
  * What ingest, the activities and the edges need from the outside world. Implemented in src/store and src/kafka,
  * handed in by the composition root. Types only.
  */
+import type { ArchivedCheckpoint } from './domain/archive/checkpointLine.ts'
+import type { HoldRequest, HoldView } from './domain/archive/hold.ts'
+import type { Bounded, CustodyReplay, CustodyView, EventReference } from './domain/custody.ts'
+import type { ReadRecord } from './domain/evidence/exportedRecord.ts'
 import type { KeyPeriod } from './domain/evidence/keyPeriods.ts'
 import type { VerifierKey } from './domain/evidence/noteKeys.ts'
 import type {
   Classification,
   DeadLetterCode,
+  Decoded,
+  Frontier,
   Hash,
   LeafIndex,
   LogEntry,
@@ -245,6 +251,14 @@ export interface SignedPosition extends CheckpointPosition {
   readonly createdAt: Date
 }
 
+/** How far the checkpoints of a topic reach, as one statement saw it. */
+export interface CheckpointStanding {
+  /** The newest of the whole topic at its head; its age by the database's clock. */
+  readonly newest: { readonly id: string; readonly createdAt: Date; readonly ageMs: number } | null
+  /** Leaves of the logs that are appended to which no checkpoint covers. */
+  readonly uncovered: bigint
+}
+
 export interface CheckpointStore {
   /** Stores once: the same id again returns what is stored. */
   insertCheckpoint(checkpoint: NewCheckpoint): Promise<Checkpoint>
@@ -252,6 +266,7 @@ export interface CheckpointStore {
   latestCheckpoint(filter: { topic?: string; partition?: number }): Promise<Checkpoint | null>
   /** Of the newest signed checkpoint that covers the leaf. */
   newestCovering(logId: LogId, index: LeafIndex): Promise<SignedPosition | null>
+  standingOf(topic: string): Promise<CheckpointStanding>
 }
 
 export interface KeyState {
@@ -265,6 +280,76 @@ export interface SigningKeyStore {
   keyState(): Promise<KeyState>
   /** Records what `decide` changed, one caller at a time. What it throws comes through, and nothing is recorded. */
   changeKeys<T extends { readonly periods: readonly KeyPeriod[] }>(decide: (state: KeyState) => T): Promise<T>
+}
+
+// ───────────────────────────── notes held elsewhere (src/store, src/places) ─────────────────────────────
+
+/** A signed note that a place does not have yet. */
+export interface NoteToPlace {
+  readonly logId: LogId
+  readonly checkpointId: string
+  readonly size: LeafIndex
+  readonly note: string
+}
+
+/** What became of a note at a place, for good. */
+export type Placement =
+  /** `cosignatures`: the witness's signature lines. */
+  | { readonly outcome: 'held'; readonly cosignatures?: string }
+  /** The place had seen a later checkpoint of the log already, and takes no earlier one. */
+  | { readonly outcome: 'superseded'; readonly detail: string }
+  /** The place holds something else of this log: somebody says otherwise than this database. */
+  | { readonly outcome: 'conflict'; readonly detail: string }
+
+export interface NotePlace {
+  readonly name: string
+  /**
+   * Can be repeated. `heldSize`: of the largest note of the log that the place took before. Throws PLACE_UNAVAILABLE when
+   * trying again can help.
+   */
+  place(
+    note: NoteToPlace,
+    context: { readonly heldSize: LeafIndex; readonly signal: AbortSignal },
+  ): Promise<Placement>
+  close(): void
+}
+
+export interface PlaceStanding {
+  readonly place: string
+  /** Notes that it does not have yet; when the oldest of them was signed. */
+  readonly waiting: number
+  readonly oldestWaiting: Date | null
+  readonly conflicts: number
+  readonly lastPlaced: Date | null
+  /** The newest failure, when nothing was placed after it. */
+  readonly failure: { readonly code: string; readonly detail: string; readonly at: Date } | null
+}
+
+/** What became of a checkpoint's notes. */
+export interface PlacedNote {
+  readonly logId: LogId
+  readonly place: string
+  readonly outcome: Placement['outcome']
+  readonly detail: string | null
+  readonly cosignatures: string | null
+  readonly placedAt: Date
+}
+
+export interface NoteStore {
+  /** Notes that the place does not have, some of each log, by size. */
+  notesToPlace(place: string): Promise<readonly NoteToPlace[]>
+  /** The largest size of the log that the place holds, or 0. */
+  heldSize(place: string, logId: LogId): Promise<LeafIndex>
+  /** Once for each place, log and size: a second word changes nothing. */
+  recordPlacement(place: string, note: NoteToPlace, placement: Placement): Promise<void>
+  /** The same failure again is written down every few minutes only. */
+  recordFailure(place: string, note: NoteToPlace, failure: { code: string; detail: string }): Promise<void>
+  /** In the order of the places. */
+  standingOf(places: readonly string[]): Promise<readonly PlaceStanding[]>
+  /** Of the logs and sizes that the checkpoint has, by place. */
+  placedNotes(checkpointId: string): Promise<readonly PlacedNote[]>
+  /** Sizes of the log that a signed checkpoint is stored for. */
+  signedSizes(logId: LogId): Promise<ReadonlySet<bigint>>
 }
 
 // ───────────────────────────── producers (src/store) ─────────────────────────────
@@ -409,6 +494,178 @@ export interface VerificationStore {
   lastFinished(): Promise<{ readonly damaged: boolean; readonly finishedAt: Date } | null>
 }
 
+// ───────────────────────────── archives (src/store, src/places) ─────────────────────────────
+
+/** A part of a log: leaves [fromLeaf, toLeaf), which are those with offsets in [fromOffset, toOffset). */
+export interface LeafRange {
+  readonly fromLeaf: LeafIndex
+  readonly toLeaf: LeafIndex
+  readonly fromOffset: Offset
+  readonly toOffset: Offset
+}
+
+export interface ArchivedLog extends LeafRange {
+  readonly logId: LogId
+  /** Of the log's first `toLeaf` leaves. */
+  readonly rootHash: Hash
+}
+
+export const archiveFileKinds = ['leaves', 'checkpoints'] as const
+export type ArchiveFileKind = (typeof archiveFileKinds)[number]
+
+export interface ArchivedFile extends LeafRange {
+  readonly kind: ArchiveFileKind
+  readonly ordinal: number
+  readonly lines: number
+  readonly name: string
+  readonly bytes: number
+  readonly unpackedBytes: number
+  readonly sha256: Hash
+}
+
+export interface NewArchive {
+  readonly id: string
+  readonly workflowId: string
+  readonly request: unknown
+  readonly place: string
+  readonly createdBy: string
+  readonly logs: readonly ArchivedLog[]
+}
+
+export interface ArchiveRecord extends Omit<NewArchive, 'logs'> {
+  readonly createdAt: Date
+  /** Newest checkpoint when it was planned: later ones are not in it. */
+  readonly checkpointSequence: bigint
+  /** At most a thousand; none in lists. */
+  readonly logs: readonly (ArchivedLog & {
+    readonly identity: LogIdentity
+    readonly incarnation: number
+    readonly written: bigint
+  })[]
+  readonly totals: {
+    readonly logs: number
+    readonly leaves: bigint
+    readonly written: bigint
+    readonly files: number
+    readonly bytes: bigint
+  }
+  /** Null while it runs. */
+  readonly result: {
+    readonly status: 'verified' | 'cancelled' | 'failed'
+    readonly manifestHash: Hash | null
+    readonly finishedAt: Date
+    readonly error: { readonly code: string; readonly detail: string } | null
+  } | null
+}
+
+export type NewArchiveResult =
+  | { readonly status: 'verified'; readonly manifestHash: Hash }
+  | { readonly status: 'cancelled' | 'failed'; readonly code: string; readonly detail: string }
+
+export interface ArchiveStore {
+  /** Stores once: the same id again returns what is stored. */
+  insertArchive(archive: NewArchive): Promise<ArchiveRecord>
+  getArchive(id: string): Promise<ArchiveRecord | null>
+  listArchives(query: { cursor?: string; limit: number }): Promise<Page<ArchiveRecord>>
+  /** Each once; a second word on the same changes nothing. */
+  insertFile(id: string, logId: LogId, file: ArchivedFile): Promise<void>
+  lastFile(id: string, logId: LogId, kind: ArchiveFileKind): Promise<ArchivedFile | null>
+  filesOf(id: string, logId: LogId, kind: ArchiveFileKind): Promise<readonly ArchivedFile[]>
+  /** The first one stays. */
+  insertResult(id: string, result: NewArchiveResult): Promise<void>
+  /** Leaves of the log ingested in [fromMs, toMs); null: no bound. */
+  leavesBetween(logId: LogId, fromMs: number | null, toMs: number | null): Promise<LeafRange>
+  /** Those of an asked-for range that the log has. */
+  leavesOf(logId: LogId, fromLeaf: LeafIndex, toLeaf: LeafIndex): Promise<LeafRange>
+  /** Compact range of the first `size` leaves. Throws LOG_DAMAGED. */
+  frontierAt(logId: LogId, size: LeafIndex): Promise<Frontier>
+  /** Of sizes in (above, upTo], and of 0 when `above` is 0; by size, then id, from behind `after`. */
+  checkpointsOf(
+    logId: LogId,
+    range: { readonly above: bigint; readonly upTo: bigint; readonly sequence: bigint },
+    after: { readonly size: bigint; readonly id: string } | null,
+    limit: number,
+  ): Promise<readonly ArchivedCheckpoint[]>
+  /** ms since the epoch. */
+  logCreatedAt(logId: LogId): Promise<number>
+  /** Newest migration. */
+  schemaVersion(): Promise<string>
+}
+
+export interface HoldStore {
+  /** Adds a word on the subject: set or lifted. Throws HOLD_UNCHANGED. */
+  putHold(request: HoldRequest, held: boolean, createdBy: string): Promise<HoldView>
+  /** Of every subject its newest word; those that are held first. */
+  listHolds(): Promise<readonly HoldView[]>
+}
+
+/** Where archives are put and read back from: a folder, or a bucket. Names have slashes; there is no order in listing. */
+export interface ArchivePlace {
+  /** For people: a path or `s3://bucket/prefix`. */
+  readonly name: string
+  /** Whole or not at all; the same name again replaces it. Throws PLACE_UNAVAILABLE. */
+  put(name: string, content: Buffer, signal: AbortSignal): Promise<void>
+  /** Null when there is no such file. Throws PLACE_UNAVAILABLE, also when it has more than `maxBytes`. */
+  get(name: string, maxBytes: number, signal: AbortSignal): Promise<Buffer | null>
+  /** Names of the folders directly in the place. */
+  folders(signal: AbortSignal): Promise<readonly string[]>
+}
+
+export interface ArchiveCodec {
+  pack(content: Buffer): Promise<Buffer>
+  /** Null when it is damaged, or unpacks to other than `unpackedBytes`. */
+  unpack(packed: Buffer, unpackedBytes: number): Promise<Buffer | null>
+}
+
+// ───────────────────────────── recovery (src/store) ─────────────────────────────
+
+/** A log as it is to be rebuilt. */
+export interface LogToRestore {
+  readonly identity: LogIdentity
+  readonly incarnation: number
+  readonly startOffset: Offset
+  readonly leaderEpoch: number
+  readonly createdMs: number
+}
+
+/** What the row of a log says at the end. */
+export interface RestoredPosition extends LogPosition {
+  readonly bytes: bigint
+  readonly lastIngestedMs: number | null
+}
+
+export interface RestoredRow {
+  readonly record: ReadRecord
+  /** What the bytes are judged to be now; of gaps and batches nothing. */
+  readonly decoded: Decoded | null
+}
+
+export interface RestoredNode extends StoredNode {
+  readonly endOffset: bigint
+  readonly bytes: bigint
+  readonly ingestedMs: number
+}
+
+/** One transaction: all of a recovery, or nothing. */
+export interface RecoveryWriter {
+  openLog(log: LogToRestore): Promise<LogId>
+  appendRows(logId: LogId, rows: readonly RestoredRow[], nodes: readonly RestoredNode[]): Promise<void>
+  closeLog(logId: LogId, position: RestoredPosition, leaderEpoch: number): Promise<void>
+  restoreCheckpoints(logId: LogId, checkpoints: readonly ArchivedCheckpoint[]): Promise<void>
+  restoreKeys(periods: readonly KeyPeriod[]): Promise<void>
+  restoreProducers(sources: readonly ProducerSource[]): Promise<void>
+  restoreHolds(holds: readonly HoldView[]): Promise<void>
+  recordRecovery(actor: string, detail: unknown): Promise<void>
+}
+
+export interface RecoveryStore {
+  /** Names of tables that hold something; none: the database is migrated and empty. Throws SCHEMA_OUTDATED. */
+  tablesInUse(): Promise<readonly string[]>
+  /** Partitions of `events` for the days, ms since the epoch each. Throws RECOVERY_LOCKS. */
+  makeDays(days: readonly number[]): Promise<void>
+  inTransaction<T>(work: (writer: RecoveryWriter) => Promise<T>): Promise<T>
+}
+
 // ───────────────────────────── queries and the record of actions (src/store) ─────────────────────────────
 
 /** An event as the API shows it; bytes are the stored value. */
@@ -515,6 +772,21 @@ export interface QueryStore {
   allLogs(): Promise<readonly LogState[]>
   /** Logs of all incarnations in the order in which they were opened. */
   findLogs(query: LogQuery): Promise<Page<ListedLog>>
+}
+
+/** What happened to one event; every answer is bounded. */
+export interface CustodyStore {
+  checkpointsOver(id: LogId, index: LeafIndex): Promise<CustodyView['checkpoints']>
+  replaysOf(event: StoredEvent): Promise<Bounded<CustodyReplay>>
+  /** Events that name the id as their cause. */
+  effectsOf(id: string): Promise<Bounded<EventReference>>
+  /** The events with the id, and what the first of them names as its own cause. Any text: not every one is an id. */
+  cause(id: string): Promise<{
+    readonly events: readonly EventReference[]
+    readonly causationId: string | null
+  }>
+  /** What a source's events had to show at that time. */
+  policyAt(source: string, at: Date): Promise<SignaturePolicy>
 }
 
 export interface SchemaProbe {

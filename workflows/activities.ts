@@ -19,10 +19,29 @@ type Quick = Pick<
   | 'finishReplay'
   | 'recordStatus'
   | 'storeCheckpoint'
+  | 'planArchive'
+  | 'finishArchive'
+  | 'checkpointDue'
   | 'planVerification'
   | 'finishVerification'
   | 'planReplayVerification'
 >
+
+/** Places outside the database may be away for days: then they are asked once a minute. */
+export const { placeNotes } = proxyActivities<Pick<Activities, 'placeNotes'>>({
+  ...common,
+  startToCloseTimeout: '5 minutes',
+  retry: { initialInterval: '1 s', backoffCoefficient: 2, maximumInterval: '1 minute' },
+})
+
+type Archiving = Pick<Activities, 'archiveSlice' | 'sealArchive' | 'verifyArchiveSlice'>
+
+/** The place of archives may be away for long. */
+export const { archiveSlice, sealArchive, verifyArchiveSlice } = proxyActivities<Archiving>({
+  ...common,
+  startToCloseTimeout: '30 minutes',
+  retry: { ...common.retry, maximumInterval: '10 s' },
+})
 
 /** They go through whole ranges. */
 export const { planReplay, recoverCursor } = proxyActivities<Long>({
@@ -40,6 +59,9 @@ export const {
   finishReplay,
   recordStatus,
   storeCheckpoint,
+  planArchive,
+  finishArchive,
+  checkpointDue,
   planVerification,
   finishVerification,
   planReplayVerification,

@@ -8,6 +8,8 @@ import type { ApiQueries } from './operations.ts'
 import { problemOf, refusalOf, visible } from './problem.ts'
 import { contextOf } from './requestContext.ts'
 import { accounting, sendProblem } from './respond.ts'
+import { addArchiveRoutes } from './routes/archives.ts'
+import { addCheckpointScheduleRoutes } from './routes/checkpointSchedules.ts'
 import { addCheckpointRoutes } from './routes/checkpoints.ts'
 import { addEventRoutes } from './routes/events.ts'
 import { addLogRoutes } from './routes/logs.ts'
@@ -26,7 +28,9 @@ export function createApi(deps: ApiDependencies): Express {
     next()
   })
   addReplayRoutes(app, deps)
+  addArchiveRoutes(app, deps)
   addCheckpointRoutes(app, deps)
+  addCheckpointScheduleRoutes(app, deps)
   addEventRoutes(app, deps)
   addLogRoutes(app, deps)
   addVerificationRoutes(app, deps)

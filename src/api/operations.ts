@@ -1,4 +1,9 @@
+import type { HoldRequest, HoldView } from '../domain/archive/hold.ts'
+import type { ArchiveRequest } from '../domain/archive/request.ts'
+import type { ArchiveView } from '../domain/archive/view.ts'
 import type { CheckpointRequest } from '../domain/checkpointRequest.ts'
+import type { CheckpointScheduleRequest, CheckpointScheduleView } from '../domain/checkpointSchedule.ts'
+import type { CustodyView } from '../domain/custody.ts'
 import type { IncarnationRequest } from '../domain/incarnationRequest.ts'
 import type { LogView, OpenedIncarnationsView } from '../domain/logView.ts'
 import type { ProducerKeyRequest, SignaturePolicyRequest } from '../domain/producerRequests.ts'
@@ -12,7 +17,15 @@ import type {
   VerificationScheduleView,
 } from '../domain/verification/schedule.ts'
 import type { VerificationKind, VerificationView } from '../domain/verification/view.ts'
-import type { CheckpointStore, LogQuery, Page, QueryStore, SigningKeyStore, StoredEvent } from '../ports.ts'
+import type {
+  CheckpointStore,
+  LogQuery,
+  NoteStore,
+  Page,
+  QueryStore,
+  SigningKeyStore,
+  StoredEvent,
+} from '../ports.ts'
 
 /** A checkpoint as people see it; offsets and sizes are decimal strings, hashes 64 hex digits. */
 export interface CheckpointView {
@@ -29,7 +42,18 @@ export interface CheckpointView {
     readonly rootHash: string
     /** `<name>+<key id>` of each key that signed; none for a checkpoint without a signature. */
     readonly signedBy: readonly string[]
+    /** What became of its note at places outside the database. */
+    readonly heldBy?: readonly HeldView[]
   }[]
+}
+
+export interface HeldView {
+  readonly place: string
+  readonly outcome: 'held' | 'superseded' | 'conflict'
+  readonly at: string
+  readonly detail?: string
+  /** `<name>+<key id>` of each witness that cosigned. */
+  readonly cosignedBy?: readonly string[]
 }
 
 /**
@@ -72,10 +96,32 @@ export interface Operations {
     put(request: VerificationScheduleRequest, requestedBy: string): Promise<VerificationScheduleView>
     remove(): Promise<void>
   }
+  readonly checkpointSchedules: {
+    /** Throws UNKNOWN_TOPIC; changes nothing. */
+    check(topic: string): Promise<void>
+    /** Throws SCHEDULE_NOT_FOUND, as does `remove`. */
+    get(topic: string): Promise<CheckpointScheduleView>
+    list(query: { cursor?: string; limit: number }): Promise<Page<CheckpointScheduleView>>
+    put(request: CheckpointScheduleRequest, requestedBy: string): Promise<CheckpointScheduleView>
+    remove(topic: string): Promise<void>
+  }
+  /** Throws UNKNOWN_TOPIC, UNKNOWN_PARTITION, RANGE_EMPTY, ARCHIVE_PLACE_MISSING. */
+  checkArchive(request: ArchiveRequest): Promise<void>
+  startArchive(request: ArchiveRequest, requestedBy: string): Promise<ArchiveView>
+  /** The two throw ARCHIVE_NOT_FOUND; the second ARCHIVE_ENDED. A cancelled one ends some moments later. */
+  getArchive(id: string): Promise<ArchiveView>
+  cancelArchive(id: string): Promise<ArchiveView>
+  listArchives(query: { cursor?: string; limit: number }): Promise<Page<ArchiveView>>
+  /** Throws HOLD_UNCHANGED. */
+  putHold(request: HoldRequest, held: boolean, requestedBy: string): Promise<HoldView>
+  /** Of each subject the newest word. */
+  listHolds(): Promise<readonly HoldView[]>
   listLogs(query: LogQuery): Promise<Page<LogView>>
   /** The two throw UNKNOWN_TOPIC, UNKNOWN_PARTITION, SOURCE_MISSING, LOG_NOT_CLOSED. */
   checkIncarnation(request: IncarnationRequest): Promise<void>
   openIncarnation(request: IncarnationRequest): Promise<OpenedIncarnationsView>
+  /** Where it came from and what happened to it. Throws LOG_DAMAGED. */
+  eventCustody(event: StoredEvent): Promise<CustodyView>
   /** The exported record, one line of JSON (docs/evidence.md). Throws LOG_DAMAGED. */
   eventRecord(event: StoredEvent): Promise<string>
   /** Throws NOT_COVERED, CHECKPOINT_NOT_FOUND, CHECKPOINT_FOREIGN, CHECKPOINT_UNSIGNED, CHECKPOINT_MISMATCH, LOG_DAMAGED. */
@@ -101,4 +147,5 @@ export type ApiQueries = Pick<
   'findEvents' | 'findEventsById' | 'findDeadLetters' | 'recordAction'
 > &
   Pick<CheckpointStore, 'getCheckpoint' | 'latestCheckpoint'> &
-  Pick<SigningKeyStore, 'keyState'>
+  Pick<SigningKeyStore, 'keyState'> &
+  Pick<NoteStore, 'placedNotes'>

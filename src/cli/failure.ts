@@ -28,6 +28,12 @@ const flags: Readonly<Record<string, string>> = {
   reason: '--reason',
   incarnation: '--incarnation',
   everyMinutes: '--every-minutes',
+  fromLeaf: '--from-leaf',
+  toLeaf: '--to-leaf',
+  tenantId: '--tenant-id',
+  everySeconds: '--every-seconds',
+  everyEvents: '--every-events',
+  lookEverySeconds: '--look-every-seconds',
   checkpoint: '--checkpoint',
   from: '--from',
   source: '--source',
@@ -46,6 +52,9 @@ const flags: Readonly<Record<string, string>> = {
 const damage: ReadonlySet<string> = new Set([
   'CHECKPOINT_MISMATCH',
   'LOG_DAMAGED',
+  'ARCHIVE_DAMAGED',
+  'NOTE_REFUSED',
+  'ROOT_MISMATCH',
   'CURSOR_LOST',
   'TARGET_RECREATED',
 ])

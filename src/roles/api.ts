@@ -1,11 +1,14 @@
 import type { Express } from 'express'
 import { createApi } from '../api/app.ts'
 import type { Readiness } from '../api/health.ts'
+import { eventCustody } from '../evidence/custody.ts'
 import { createEvidenceOperations } from '../evidence/operations.ts'
 import { createProducerOperations } from '../evidence/producerOperations.ts'
 import { createLogOperations } from '../ingest/logOperations.ts'
 import { registerLogMetrics } from '../metrics/logs.ts'
 import { registerVerdictMetrics } from '../metrics/verification.ts'
+import { createArchiveOperations } from '../replay/archiveOperations.ts'
+import { createCheckpointSchedules } from '../replay/checkpointSchedules.ts'
 import { createReplayOperations } from '../replay/operations.ts'
 import type { TemporalClient } from '../replay/temporalClient.ts'
 import { createVerificationOperations } from '../replay/verificationOperations.ts'
@@ -49,14 +52,37 @@ export function createApiRole(
     replays: store.replays,
     logs: store.queries,
   })
+  const archives = createArchiveOperations({
+    temporal,
+    taskQueue: config.temporal.taskQueue,
+    archives: store.archives,
+    holds: store.holds,
+    logs: store.queries,
+    hasPlace: config.places.archives !== null,
+  })
+  const checkpointSchedules = createCheckpointSchedules({
+    temporal,
+    taskQueue: config.temporal.taskQueue,
+    log: store.reader,
+    checkpoints: store.checkpoints,
+  })
   registerVerdictMetrics(metrics.registry, store.verifications.lastFinished)
   registerLogMetrics(metrics.registry, store.queries.allLogs)
   return createApi({
     readiness,
     metrics,
     log,
-    operations: { ...replays, ...logs, ...verifications, ...evidence, ...producers },
-    queries: { ...store.queries, ...store.checkpoints, ...store.signingKeys },
+    operations: {
+      ...replays,
+      ...archives,
+      ...logs,
+      ...verifications,
+      ...evidence,
+      ...producers,
+      checkpointSchedules,
+      eventCustody: (event) => eventCustody(store, event),
+    },
+    queries: { ...store.queries, ...store.checkpoints, ...store.signingKeys, ...store.notes },
     allowedHosts: config.http.allowedHosts,
   })
 }

@@ -4,7 +4,13 @@ import { checkpointPositions, checkpoints } from '../../drizzle/schema.ts'
 import { hashFromBytes, hashToBytes } from '../domain/hash.ts'
 import { type LeafIndex, type LogId, leafIndex, logId, offset } from '../domain/model.ts'
 import { ServiceError } from '../errors.ts'
-import type { Checkpoint, CheckpointStore, NewCheckpoint, SignedPosition } from '../ports.ts'
+import type {
+  Checkpoint,
+  CheckpointStanding,
+  CheckpointStore,
+  NewCheckpoint,
+  SignedPosition,
+} from '../ports.ts'
 import type { Database } from './database.ts'
 import { guarded } from './failure.ts'
 import { inTransaction, type Transaction } from './transaction.ts'
@@ -40,6 +46,7 @@ export function createCheckpointStore(database: Database): CheckpointStore {
       }),
     newestCovering: (id, index) =>
       guarded('looking for a checkpoint over a leaf', () => newestCovering(db, id, index)),
+    standingOf: (topic) => guarded('comparing logs with checkpoints', () => standingOf(db, topic)),
   }
 }
 
@@ -127,6 +134,35 @@ async function newestCovering(
     rootHash: hashFromBytes(row.root_hash),
     note: row.note,
   }
+}
+
+/** Per log one probe of the index by size, and one walk back over the topic's checkpoints. */
+async function standingOf(db: ReturnType<typeof drizzle>, topic: string): Promise<CheckpointStanding> {
+  const { rows } = await db.execute<StandingRow>(sql`
+    select u.uncovered, n.id, n.created_ms, n.age_ms
+      from (select coalesce(sum(l.size - coalesce((select max(p.size) from public.checkpoint_positions p
+                                                    where p.log_id = l.id), 0)), 0) as uncovered
+              from (select distinct on (partition) id, size from public.partition_logs where topic = ${topic}
+                     order by partition, incarnation desc) l) u
+      left join (select id, (extract(epoch from created_at) * 1000)::bigint as created_ms,
+                        (extract(epoch from clock_timestamp() - created_at) * 1000)::bigint as age_ms
+                   from public.checkpoints
+                  where topic = ${topic} and partition is null and "offset" is null
+                  order by sequence desc limit 1) n on true`)
+  const [row] = rows
+  if (row === undefined) throw new ServiceError('INTERNAL', 'An aggregate without a row')
+  const { id, created_ms: createdMs, age_ms: ageMs, uncovered } = row
+  return {
+    newest: id === null ? null : { id, createdAt: new Date(Number(createdMs)), ageMs: Number(ageMs) },
+    uncovered: BigInt(uncovered),
+  }
+}
+
+interface StandingRow extends Record<string, unknown> {
+  readonly uncovered: string
+  readonly id: string | null
+  readonly created_ms: string | null
+  readonly age_ms: string | null
 }
 
 interface CoveringRow extends Record<string, unknown> {

@@ -1,8 +1,12 @@
 import type {
+  ArchiveStore,
   CheckpointStore,
+  CustodyStore,
   EventLogReader,
   EventLogWriter,
+  HoldStore,
   LogAudit,
+  NoteStore,
   ProducerStore,
   QueryStore,
   ReplayStore,
@@ -10,8 +14,12 @@ import type {
   SigningKeyStore,
   VerificationStore,
 } from '../ports.ts'
+import { createArchiveStore } from './archive/archives.ts'
+import { createHoldStore } from './archive/holds.ts'
 import { createCheckpointStore } from './checkpoints.ts'
+import { createCustodyStore } from './custody.ts'
 import type { Database } from './database.ts'
+import { createNoteStore } from './notes.ts'
 import { createProducerStore } from './producers.ts'
 import { createQueryStore } from './queries.ts'
 import { createEventLogReader } from './reader.ts'
@@ -28,10 +36,14 @@ export interface Store {
   readonly audit: LogAudit
   readonly checkpoints: CheckpointStore
   readonly signingKeys: SigningKeyStore
+  readonly notes: NoteStore
   readonly producers: ProducerStore
   readonly replays: ReplayStore
   readonly verifications: VerificationStore
+  readonly archives: ArchiveStore
+  readonly holds: HoldStore
   readonly queries: QueryStore
+  readonly custody: CustodyStore
   readonly schema: SchemaProbe
 }
 
@@ -42,9 +54,13 @@ export const createStore = (database: Database, options: WriterOptions = {}): St
   audit: createLogAudit(database),
   checkpoints: createCheckpointStore(database),
   signingKeys: createSigningKeyStore(database),
+  notes: createNoteStore(database),
   producers: createProducerStore(database),
   replays: createReplayStore(database),
   verifications: createVerificationStore(database),
+  archives: createArchiveStore(database),
+  holds: createHoldStore(database),
   queries: createQueryStore(database),
+  custody: createCustodyStore(database),
   schema: createSchemaProbe(database),
 })

@@ -2,63 +2,19 @@
 import { randomUUID } from 'node:crypto'
 import type { Client } from 'pg'
 import { describe, expect, it } from 'vitest'
-import { verifySlice } from '../../activities/verification/verifyLogSlice.ts'
 import { type LogEntry, leafIndex, offset } from '../../src/domain/model.ts'
-import { type Progress, type ProgressJson, progressToJson } from '../../src/domain/verification/progress.ts'
+import { progressToJson } from '../../src/domain/verification/progress.ts'
 import { auditEventsText } from '../../src/store/verification/auditRows.ts'
-import { ageLog, appendTo, type OpenLog, openLog, useStore } from '../store/fixture.ts'
+import { ageLog, appendTo, type OpenLog, useStore } from '../store/fixture.ts'
 import { withClient } from '../support/database.ts'
-import {
-  eventValue,
-  idAt,
-  motley,
-  trueEntry,
-  type trueEvent,
-  trueEvents,
-  verdict,
-  withoutGuards,
-} from './trueLog.ts'
+import { eventValue, idAt, motley, trueEntry, type trueEvent, trueEvents, withoutGuards } from './trueLog.ts'
+import { logOf, verifyWhole } from './verifyWhole.ts'
 
 const fixture = useStore('verify')
 
-const deps = () => ({
-  audit: fixture.store.audit,
-  verdict,
-  observer: { leavesVerified: () => undefined },
-  now: Date.now,
-})
-
-/** To the end, in as many slices as `pages` asks for. */
-async function verify(open: OpenLog, pages = Number.POSITIVE_INFINITY): Promise<Progress> {
-  let before: ProgressJson | null = null
-  for (let slice = 0; ; slice++) {
-    let left = pages
-    const progress = await verifySlice(deps(), open.log.logId, before, {
-      signal: new AbortController().signal,
-      due: () => left-- <= 0,
-      report: () => undefined,
-    })
-    if (progress.done) return progress
-    if (slice > 1_000) throw new Error('it does not end')
-    before = JSON.parse(JSON.stringify(progressToJson(progress)))
-  }
-}
-
-async function trueLog(entries: readonly LogEntry[], end: bigint, start = 0n): Promise<OpenLog> {
-  const open = await openLog(fixture.store, start)
-  for (let from = 0; from < entries.length; from += 700) {
-    const part = entries.slice(from, from + 700)
-    const next = entries[from + 700]
-    const at = next === undefined ? end : offsetOf(next)
-    expect((await appendTo(fixture.store, open, part, at)).kind).toBe('appended')
-  }
-  return open
-}
-
-function offsetOf(entry: LogEntry): bigint {
-  if (entry.kind === 'record') return entry.records.offsets[entry.index] as bigint
-  return entry.kind === 'gap' ? entry.from : entry.batch.firstOffset
-}
+const verify = (open: OpenLog, pages?: number) => verifyWhole(fixture.store, open, pages)
+const trueLog = (entries: readonly LogEntry[], end: bigint, start?: bigint): Promise<OpenLog> =>
+  logOf(fixture.store, entries, end, start)
 
 const damage = (statements: (client: Client) => Promise<unknown>): Promise<void> =>
   withClient(fixture.database.adminUrl, (client) => withoutGuards(client, statements))
@@ -464,8 +420,11 @@ describe('checkpoints are held against the rows', () => {
           note,
         ]),
       )
+    // Of which nobody knows a key: what it says is right, and who says it is not (notes.test.ts).
     await put(300n, noteOf(300n, root.toString('base64')))
-    expect((await verify(open)).findings.kept).toEqual([])
+    expect((await verify(open)).findings.kept).toMatchObject([
+      { kind: 'checkpoint', column: 'note', detail: expect.stringContaining('no key is known') },
+    ])
     await put(300n, noteOf(301n, root.toString('base64')))
     await put(512n, noteOf(512n, root.toString('base64')))
     await put(999n, 'no note')

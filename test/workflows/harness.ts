@@ -24,6 +24,8 @@ export interface Harness {
   readonly taskQueue: string
   /** A workflow id of type `replay` whose activities are these. */
   play(activities: Activities): string
+  /** Workflows whose ids they make themselves have these. */
+  playOthers(activities: Activities): void
   close(): Promise<void>
 }
 
@@ -35,9 +37,10 @@ export async function openHarness(address = testServers().temporalAddress): Prom
   await registerSearchAttributes(native, 'default')
   const taskQueue = `test-${randomUUID()}`
   const plays = new Map<string, Activities>()
+  let others: Activities | undefined
   const current = (): Activities => {
     const [, id = ''] = Context.current().info.workflowExecution?.workflowId.split('/') ?? []
-    const activities = plays.get(id)
+    const activities = plays.get(id) ?? others
     if (activities === undefined) throw ApplicationFailure.nonRetryable(`no activities for ${id}`)
     return activities
   }
@@ -50,6 +53,13 @@ export async function openHarness(address = testServers().temporalAddress): Prom
     finishReplay: (input) => current().finishReplay(input),
     recordStatus: (input) => current().recordStatus(input),
     storeCheckpoint: (input) => current().storeCheckpoint(input),
+    planArchive: (input) => current().planArchive(input),
+    archiveSlice: (input) => current().archiveSlice(input),
+    sealArchive: (input) => current().sealArchive(input),
+    verifyArchiveSlice: (input) => current().verifyArchiveSlice(input),
+    finishArchive: (input) => current().finishArchive(input),
+    placeNotes: (input) => current().placeNotes(input),
+    checkpointDue: (input) => current().checkpointDue(input),
     planVerification: (input) => current().planVerification(input),
     verifyLogSlice: (input) => current().verifyLogSlice(input),
     planReplayVerification: (input) => current().planReplayVerification(input),
@@ -72,6 +82,9 @@ export async function openHarness(address = testServers().temporalAddress): Prom
       const id = randomUUID()
       plays.set(id, own)
       return `replay/${id}`
+    },
+    playOthers(own) {
+      others = own
     },
     async close() {
       worker.shutdown()
@@ -146,6 +159,13 @@ export function arithmeticActivities(options: {
       calls.push(status)
     },
     storeCheckpoint: notPart,
+    planArchive: notPart,
+    archiveSlice: notPart,
+    sealArchive: notPart,
+    verifyArchiveSlice: notPart,
+    finishArchive: notPart,
+    placeNotes: notPart,
+    checkpointDue: notPart,
     planVerification: notPart,
     verifyLogSlice: notPart,
     planReplayVerification: notPart,
@@ -212,6 +232,46 @@ export function verifying(damaged: readonly number[], patient = false): Verifyin
         progress: { parts: 3, partsDone: 3, checked: '900', total: '900' },
         damaged: damaged.length,
         parts: [],
+      }
+    },
+  }
+}
+
+type Archiving = Pick<
+  Activities,
+  'planArchive' | 'archiveSlice' | 'sealArchive' | 'verifyArchiveSlice' | 'finishArchive'
+>
+
+/** Archives two logs of 300 leaves, 150 at a time. `patient`: no slice ends by itself. */
+export function archiving(patient = false): Archiving {
+  const written = new Map<number, number>()
+  return {
+    planArchive: async () => ({
+      concurrency: 2,
+      uncovered: true,
+      logs: [1, 2].map((logId) => ({ logId, name: `events/${logId}`, fromLeaf: '0', toLeaf: '300' })),
+    }),
+    async archiveSlice({ logId }) {
+      const { cancellationSignal } = Context.current()
+      while (patient && !cancellationSignal.aborted) {
+        Context.current().heartbeat()
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+      const to = (written.get(logId) ?? 0) + (patient ? 0 : 150)
+      written.set(logId, to)
+      return { written: String(to), done: to === 300 }
+    },
+    sealArchive: async () => ({ manifestHash: '0'.repeat(64) }),
+    async verifyArchiveSlice({ position }) {
+      const files = (position?.files ?? 0) + 1
+      return { position: { files, leaves: String(150 * files), frontier: '' }, done: files === 2 }
+    },
+    async finishArchive({ archiveId: id, status }) {
+      return {
+        ...{ id, workflowId: `archive/${id}`, status, request: {}, place: '/archives', createdBy: 'ada' },
+        createdAt: new Date(0).toISOString(),
+        progress: { logs: 2, leaves: '600', written: '600', files: 4, bytes: '1000' },
+        logs: [],
       }
     },
   }

@@ -29,7 +29,15 @@ const play = ({ workflowId, history }: Recorded) =>
 
 describe('a recorded history', () => {
   it('is there for every workflow', () => {
-    for (const workflow of ['replay-', 'replayLog-', 'createCheckpoint', 'verifyLog-', 'verifyReplay-'])
+    for (const workflow of [
+      'replay-',
+      'replayLog-',
+      'createCheckpoint',
+      'scheduledCheckpoint-',
+      'sendNotes-',
+      'verifyLog-',
+      'verifyReplay-',
+    ])
       expect(names.some((name) => name.startsWith(workflow))).toBe(true)
   })
 
@@ -41,6 +49,8 @@ describe('a recorded history', () => {
     ['replay-completed.json', 'fenceReplay', 'finishReplay'],
     ['replayLog-paused.json', 'replaySlice', 'touchCursor'],
     ['createCheckpoint.json', 'storeCheckpoint', 'planReplay'],
+    ['scheduledCheckpoint-due.json', 'checkpointDue', 'storeCheckpoint'],
+    ['sendNotes-completed.json', 'placeNotes', 'storeCheckpoint'],
     ['verifyLog-damaged.json', 'verifyLogSlice', 'planVerification'],
   ])('%s fails when it tells of another order of activities', async (name, was, other) => {
     const broken = read(name, (text) => text.replaceAll(`"${was}"`, `"${other}"`))

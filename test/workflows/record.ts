@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Context } from '@temporalio/activity'
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js'
 import type { Activities } from '../../activities/contract.ts'
-import { arithmeticActivities, openHarness, verifying } from './harness.ts'
+import { archiving, arithmeticActivities, openHarness, verifying } from './harness.ts'
 
 const folder = join(import.meta.dirname, '../histories')
 const harness = await openHarness()
@@ -123,4 +123,40 @@ await save('verifyReplay-intact', replayVerified)
 const workflowId = harness.play({ ...endless.activities, storeCheckpoint }).replace('replay/', 'checkpoint/')
 await client.workflow.execute('createCheckpoint', { taskQueue, workflowId, args: [{ topic: 'events' }] })
 await save('createCheckpoint', workflowId)
+
+const look = async (name: string, reason: 'events' | null): Promise<void> => {
+  const checkpointDue: Activities['checkpointDue'] = async () => ({ reason, uncovered: '7' })
+  const scheduled = harness
+    .play({ ...endless.activities, checkpointDue })
+    .replace('replay/', 'checkpoint-schedule/')
+  harness.playOthers({ ...endless.activities, storeCheckpoint })
+  const args = [{ topic: 'events', everyEvents: 7 }]
+  await client.workflow.execute('scheduledCheckpoint', { taskQueue, workflowId: scheduled, args })
+  await save(name, scheduled)
+}
+await look('scheduledCheckpoint-due', 'events')
+await look('scheduledCheckpoint-not-due', null)
+
+let attempts = 0
+const placeNotes: Activities['placeNotes'] = async () => {
+  attempts++
+  if (attempts === 1) throw new Error('the place is away')
+  return { placed: 20, more: attempts < 4 }
+}
+const sent = harness.play({ ...endless.activities, placeNotes }).replace('replay/', 'send-notes/')
+await client.workflow.execute('sendNotes', { taskQueue, workflowId: sent, args: [{ place: 'kafka:notes' }] })
+await save('sendNotes-completed', sent)
+const archived: Activities = { ...endless.activities, storeCheckpoint, ...archiving() }
+const archiveAs = (activities: Activities): string => harness.play(activities).replace('replay/', 'archive/')
+const kept = archiveAs(archived)
+await client.workflow.execute('archive', { taskQueue, workflowId: kept, args: [{ topic: 'events' }] })
+await save('archive-verified', kept)
+const abandoned = archiveAs({ ...archived, ...archiving(true) })
+const leaving = await client.workflow.start('archive', {
+  ...{ taskQueue, workflowId: abandoned, args: [{ topic: 'events' }] },
+})
+await sleep(1_000)
+await leaving.cancel()
+await leaving.result().catch(() => undefined)
+await save('archive-cancelled', abandoned)
 await harness.close()

@@ -1,7 +1,5 @@
 /** Verification of logs as a workflow: a worker that is killed, damage, cancellation, a Schedule, on real servers. */
-import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type VerificationView, verificationEnded } from '../../src/domain/verification/view.ts'
 import { ServiceError } from '../../src/errors.ts'
@@ -12,6 +10,7 @@ import {
 } from '../../src/replay/verificationOperations.ts'
 import { verificationScheduleId } from '../../src/replay/verificationSchedule.ts'
 import { startEdge } from '../api/edge.ts'
+import { runEvidence } from '../cli/evidenceProcess.ts'
 import { appendTo, type OpenLog, openLog, useStore } from '../store/fixture.ts'
 import { withClient } from '../support/database.ts'
 import { PlatformProcess, until } from '../support/platform.ts'
@@ -273,17 +272,3 @@ it('the API and the commands start, show, schedule and end verifications', { tim
   }
   await worker.stop()
 })
-
-const evidenceEntry = fileURLToPath(new URL('../../src/cli/evidence-main.ts', import.meta.url))
-
-/** The command as its own process, as `pnpm evidence` starts it. */
-function runEvidence(
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [evidenceEntry, ...args], { env }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
-    })
-  })
-}

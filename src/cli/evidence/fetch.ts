@@ -60,6 +60,10 @@ export function fetchNote(flags: NoteFlags, context: FetchContext): Promise<void
 export const fetchKeys = (flags: OutFlags, context: FetchContext): Promise<void> =>
   handOn('/keys', flags, context)
 
+/** The address of an event, which the place tells apart from others with its id. */
+export const eventPath = (flags: Omit<EventFlags, 'out'>): string =>
+  `/events/${pathPart(flags.eventId)}${queryOf(placeOf(flags))}`
+
 const placeOf = ({ topic, partition, incarnation, offset }: EventFlags) => ({
   topic,
   partition,

@@ -1,4 +1,7 @@
 import { Command } from 'commander'
+import { type AuditContext, type AuditFlags, audit } from './audit.ts'
+import { addCheckpointScheduleCommand } from './checkpointSchedules.ts'
+import { showCustody } from './custody.ts'
 import {
   type ConsistencyFlags,
   type EventFlags,
@@ -24,7 +27,7 @@ import { addVerificationCommands } from './verifications.ts'
 import { type VerifyFlags, verify } from './verify.ts'
 
 /** The commands of `pnpm evidence`. Only those that fetch evidence need the service. */
-export function createEvidenceProgram(context: FetchContext): Command {
+export function createEvidenceProgram(context: FetchContext & AuditContext): Command {
   const { terminal } = context
   const program = new Command('evidence')
     .description('Check what a log says about itself, with nothing but files and keys, and get such files')
@@ -55,8 +58,29 @@ export function createEvidenceProgram(context: FetchContext): Command {
     .requiredOption('--out <file>', 'new file for the private key, readable by its owner only')
     .option(...json)
     .action((flags: MakeKeyFlags) => makeKey(flags, terminal))
+  program
+    .command('audit')
+    .description('compare a database with notes of its checkpoints that are held elsewhere; needs no service')
+    .requiredOption(
+      '--notes <place>',
+      'a folder, or a place as in NOTE_PLACES (s3://…, kafka:…); may be given again',
+      collect,
+      [],
+    )
+    .option(
+      '--key <key>',
+      "verifier key to trust, or a file with one a line; may be given again (default: the database's own)",
+      collect,
+      [],
+    )
+    .option('--database-url <url>', 'the database (default: DATABASE_URL)')
+    .option('--origin <origin>', 'only the logs of this origin and below it')
+    .option('--quick', 'believe the stored leaf hashes instead of deriving each from its bytes')
+    .option(...json)
+    .action((flags: AuditFlags) => audit(flags, context))
   addFetchCommands(program, context)
   addVerificationCommands(program, context)
+  addCheckpointScheduleCommand(program, context)
   addProducerCommands(program, context)
   return program
 }
@@ -78,6 +102,12 @@ function addFetchCommands(program: Command, context: FetchContext): void {
   ofEvent(add('inclusion', 'get the proof that a signed checkpoint covers an event'))
     .option('--checkpoint <uuid>', 'the checkpoint (default: the newest that covers the event)')
     .action((flags: InclusionFlags) => fetchInclusion(flags, context))
+  ofEvent(
+    program
+      .command('custody')
+      .description('show where an event came from and what happened to it (asks the service at API_URL)')
+      .option('--json', 'one JSON object on stdout'),
+  ).action((flags: EventFlags) => showCustody(flags, context))
   ofEvent(add('record', 'get the exported record of an event')).action((flags: EventFlags) =>
     fetchRecord(flags, context),
   )
