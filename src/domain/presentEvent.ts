@@ -79,7 +79,7 @@ export function provenanceOf(event: SourceEvent, stored: PresentableEvent): Pres
 /**
  * The event as the API shows it. Top-level members that the schema does not name are kept, unless they have the name
  * of something that the log says itself (`leafHash`, `topic`, `partition`, `incarnation`, `offset`,
- * `leafIndex`).
+ * `leafIndex`; of a single event also `custody`).
  * Throws SyntaxError when the stored value is not JSON: then it is not what the decoder accepted.
  */
 export function presentEvent(stored: PresentableEvent): PresentedEvent {

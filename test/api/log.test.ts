@@ -7,6 +7,7 @@ import { encodeHeaders } from '../../src/domain/headers.ts'
 import { recordLeaf } from '../../src/domain/leaf.ts'
 import { type LogEntry, leafIndex, offset } from '../../src/domain/model.ts'
 import type { PresentedEvent } from '../../src/domain/presentEvent.ts'
+import { eventCustody } from '../../src/evidence/custody.ts'
 import type { CheckpointStore, LogState } from '../../src/ports.ts'
 import { createDatabase, type Database } from '../../src/store/database.ts'
 import { createStore, type Store } from '../../src/store/store.ts'
@@ -47,7 +48,10 @@ beforeAll(async () => {
   server = await createTestDatabase('api')
   database = createDatabase({ url: server.appUrl })
   store = createStore(database)
-  edge = await startEdge({ queries: { ...store.queries, ...store.checkpoints } })
+  edge = await startEdge({
+    operations: { eventCustody: (event) => eventCustody(store, event) },
+    queries: { ...store.queries, ...store.checkpoints },
+  })
   const numbered = (count: number, source: string) =>
     Array.from({ length: count }, (_, i) =>
       JSON.stringify(validEvent({ source, type: i % 2 === 0 ? 'even' : 'odd', extra: { kept: true } })),
@@ -137,8 +141,11 @@ describe('GET /events', () => {
 describe('GET /events/:id', () => {
   test('finds an event by its id in any case', async () => {
     const [event] = (await get<List<PresentedEvent>>('/events?limit=1&partition=0')).items
-    const found = await get<PresentedEvent>(`/events/${event?.id.toUpperCase()}`)
+    const { custody, ...found } = await get<PresentedEvent & { custody: unknown }>(
+      `/events/${event?.id.toUpperCase()}`,
+    )
     expect(found).toEqual(event)
+    expect(custody).toMatchObject({ leafHash: event?.leafHash, contentHash: event?.provenance.hash })
   })
 
   test('asks which one is meant when several logs hold the id', async () => {

@@ -66,7 +66,9 @@ export function addEventRoutes(app: Express, { operations, queries }: ApiDepende
     .all(routed('/events/:id'))
     .get(async (req, res) => {
       const event = await chooseEvent(queries, readQuery(placeQuery, req), req, res)
-      if (event !== null) res.json(presentStoredEvent(event))
+      if (event === null) return
+      const custody = await within(readTimeoutMs, () => operations.eventCustody(event))
+      res.json({ ...presentStoredEvent(event), custody })
     })
     .all(otherMethods(['GET'], methodNotAllowed))
 
