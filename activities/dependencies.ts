@@ -6,6 +6,9 @@ import type {
   CheckpointStore,
   EventLogReader,
   LogAudit,
+  NotePlace,
+  NoteStore,
+  Placement,
   QueryStore,
   ReplayStore,
   SigningKeyStore,
@@ -44,6 +47,11 @@ export interface VerificationObserver {
   logVerified(verdict: 'intact' | 'damaged', found: FindingCounts): void
 }
 
+export interface NoteObserver {
+  notePlaced(place: string, outcome: Placement['outcome']): void
+  noteFailed(place: string): void
+}
+
 export interface ActivityDependencies {
   readonly log: EventLogReader
   readonly audit: LogAudit
@@ -54,13 +62,18 @@ export interface ActivityDependencies {
   readonly checkpoints: CheckpointStore
   readonly signingKeys: SigningKeyStore
   readonly signing: CheckpointSigning
+  readonly notes: NoteStore
+  /** Outside the database, where notes are sent. */
+  readonly places: readonly NotePlace[]
+  /** A checkpoint was stored: its notes wait. */
+  readonly checkpointStored: () => void
   readonly replays: ReplayStore
   readonly topics: TopicDirectory
   readonly lanes: TransactionLaneFactory
   readonly targets: TargetReader
   readonly settings: ReplaySettings
   readonly logger: Logger
-  readonly observer: ReplayObserver & VerificationObserver
+  readonly observer: ReplayObserver & VerificationObserver & NoteObserver
   /** Ms since the epoch. */
   readonly now: () => number
   readonly randomUuid: () => string

@@ -22,7 +22,8 @@ export async function storeCheckpoint(
     checkpoints,
     signingKeys,
     signing,
-  }: Pick<ActivityDependencies, 'log' | 'checkpoints' | 'signingKeys' | 'signing'>,
+    checkpointStored,
+  }: Pick<ActivityDependencies, 'log' | 'checkpoints' | 'signingKeys' | 'signing' | 'checkpointStored'>,
   { checkpointId, request, requestedBy }: CheckpointInput,
 ): Promise<CheckpointResult> {
   const { topic, partition } = request
@@ -45,6 +46,7 @@ export async function storeCheckpoint(
       'BAD_REQUEST',
       `workflowId: the checkpoint ${checkpointId} exists with another request`,
     )
+  checkpointStored()
   return present(stored)
 }
 

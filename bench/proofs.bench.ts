@@ -66,7 +66,7 @@ const below = (limit: number): number => Math.floor(Math.random() * limit)
 async function measure(store: Store, log: LogState, size: number): Promise<void> {
   const signing = { keys: [signingKey()], overlapMs: 0 }
   const { reader, checkpoints, signingKeys, queries } = store
-  const deps = { log: reader, checkpoints, signingKeys, signing }
+  const deps = { log: reader, checkpoints, signingKeys, signing, checkpointStored: () => undefined }
   const request = { topic: log.identity.topic }
   await storeCheckpoint(deps, { checkpointId: randomUUID(), request, requestedBy: 'bench' })
   const evidence = createEvidenceOperations({ reader, checkpoints, signingKeys, instanceName: 'bench' })

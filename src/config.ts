@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { type PlacesConfig, readPlaces } from './config/places.ts'
 import { readSigning, type SigningConfig } from './config/signing.ts'
 import { type Variables, variableNames, variables } from './config/variables.ts'
 
@@ -63,6 +64,7 @@ export interface Config {
     readonly transactionTimeoutMs: number
   }
   readonly signing: SigningConfig
+  readonly places: PlacesConfig
   readonly http: {
     readonly host: string
     readonly port: number
@@ -95,6 +97,7 @@ export function readConfig(
     kafkaSasl: readSasl(values, problems),
     temporalTls: readTls(values, 'TEMPORAL', readFile, problems),
     signing: readSigning(values, readFile, problems),
+    places: readPlaces(values, readFile, problems),
   }
   if (values.TEMPORAL_API_KEY !== undefined && values.TEMPORAL_TLS === false)
     problems.push('TEMPORAL_API_KEY needs TEMPORAL_TLS=true: it would travel in the clear')
@@ -129,6 +132,7 @@ interface Assembled {
   readonly kafkaSasl: SaslConfig | null
   readonly temporalTls: TlsConfig | null
   readonly signing: SigningConfig
+  readonly places: PlacesConfig
 }
 
 function group(v: Variables, assembled: Assembled): Config {
@@ -173,6 +177,7 @@ function group(v: Variables, assembled: Assembled): Config {
       transactionTimeoutMs: v.REPLAY_TRANSACTION_TIMEOUT_MS,
     },
     signing: assembled.signing,
+    places: assembled.places,
     http: { host: v.HOST, port: v.PORT, metricsPort: v.METRICS_PORT, allowedHosts: v.API_ALLOWED_HOSTS },
     log: { level: v.LOG_LEVEL },
   }

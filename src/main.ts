@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs'
 import { createHealthApp } from './api/app.ts'
 import { createReadiness, databaseProbe, type Probe, pingProbe } from './api/health.ts'
+import { notesProbe } from './api/notesProbe.ts'
 import { type RunningServer, serve } from './api/server.ts'
 import { type Config, readConfig } from './config.ts'
 import { createLogger, type Logger } from './logger.ts'
+import { registerPlaceMetrics } from './metrics/notes.ts'
 import type { TemporalClient } from './replay/temporalClient.ts'
 import { closeContext, createContext, type RoleContext, type RunningRole } from './roles/context.ts'
 import { IngestStatus, startIngestRole } from './roles/ingest.ts'
@@ -78,7 +80,8 @@ async function run(role: Role, config: Config, log: Logger, stopping: AbortSigna
   try {
     await untilSchemaReady(context.store.schema, log, stopping)
     if (work.ingests) parts.push(await startIngestRole(context, work.ingestStatus, stopping))
-    if (work.works) parts.push((await import('./roles/worker.ts')).startWorkerRole(context))
+    if (work.works && work.temporal !== null)
+      parts.push((await import('./roles/worker.ts')).startWorkerRole(context, work.temporal))
     log.info('ready', { url: server.url })
     await asked
   } catch (error) {
@@ -107,6 +110,12 @@ async function serveHttp(role: Role, context: RoleContext, work: Work): Promise<
   const probes = [databaseProbe(context.store.schema), pingProbe('kafka', () => directory.ping())]
   if (work.temporal !== null) probes.push(temporalProbe(work.temporal))
   if (work.ingests) probes.push(work.ingestStatus.probe)
+  const places = config.places.notes.map(({ name }) => name)
+  const standing = () => context.store.notes.standingOf(places)
+  if (work.temporal !== null && places.length > 0) {
+    probes.push(notesProbe(standing))
+    registerPlaceMetrics(metrics.registry, standing)
+  }
   const readiness = createReadiness(probes)
   if (work.temporal === null || role === 'worker') {
     const app = createHealthApp({ readiness, metrics, log })

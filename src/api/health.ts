@@ -5,17 +5,21 @@ import type { SchemaProbe } from '../ports.ts'
 export interface Probe {
   readonly name: string
   check(): Promise<ProbeAnswer>
+  /** Shown, and never a reason not to be ready: work goes on without it. */
+  readonly advisory?: boolean
 }
 
 export interface ProbeAnswer {
   /** False when the server answers and work is not possible all the same. */
   readonly ready: boolean
+  /** It answers, and something is not as it should be. */
+  readonly degraded?: boolean
   /** Shown beside the state. */
-  readonly info?: Readonly<Record<string, string>>
+  readonly info?: Readonly<Record<string, unknown>>
 }
 
 export interface ProbeReport extends Readonly<Record<string, unknown>> {
-  readonly state: 'up' | 'down'
+  readonly state: 'up' | 'degraded' | 'down'
   readonly latencyMs: number
 }
 
@@ -57,16 +61,22 @@ interface ProbeOutcome {
 
 /** Never rejects. A check that hangs is not started a second time while it hangs. */
 function boundedProbe(probe: Probe, timeoutMs: number): () => Promise<ProbeOutcome> {
+  const isAdvisory = probe.advisory === true
   let pending: Promise<ProbeOutcome> | null = null
   const run = async (): Promise<ProbeOutcome> => {
     const startedAt = performance.now()
     const latencyMs = () => Math.round((performance.now() - startedAt) * 10) / 10
     try {
-      const { ready, info } = await probe.check()
-      return { name: probe.name, ready, report: { state: 'up', latencyMs: latencyMs(), ...info } }
+      const { ready, degraded = false, info } = await probe.check()
+      const state = degraded ? 'degraded' : 'up'
+      return {
+        name: probe.name,
+        ready: ready || isAdvisory,
+        report: { state, latencyMs: latencyMs(), ...info },
+      }
     } catch (error) {
       const report: ProbeReport = { state: 'down', latencyMs: latencyMs(), ...whyDown(error) }
-      return { name: probe.name, ready: false, report }
+      return { name: probe.name, ready: isAdvisory, report }
     }
   }
   return async () => {
@@ -81,7 +91,7 @@ function boundedProbe(probe: Probe, timeoutMs: number): () => Promise<ProbeOutco
         code: 'TIMEOUT',
         detail: `no answer within ${timeoutMs} ms`,
       }
-      timer = setTimeout(() => resolve({ name: probe.name, ready: false, report }), timeoutMs)
+      timer = setTimeout(() => resolve({ name: probe.name, ready: isAdvisory, report }), timeoutMs)
     })
     try {
       return await Promise.race([pending, late])

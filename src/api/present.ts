@@ -1,12 +1,13 @@
+import { cosignatureLines } from '../domain/evidence/cosignature.ts'
 import { signersOf } from '../domain/evidence/note.ts'
 import { hashToHex } from '../domain/hash.ts'
 import { MalformedHeadersError, readHeaders } from '../domain/headers.ts'
 import { type PresentedEvent, presentEvent } from '../domain/presentEvent.ts'
 import { ServiceError } from '../errors.ts'
-import type { Checkpoint, StoredDeadLetter, StoredEvent } from '../ports.ts'
-import type { CheckpointView } from './operations.ts'
+import type { Checkpoint, PlacedNote, StoredDeadLetter, StoredEvent } from '../ports.ts'
+import type { CheckpointView, HeldView } from './operations.ts'
 
-export function presentCheckpoint(checkpoint: Checkpoint): CheckpointView {
+export function presentCheckpoint(checkpoint: Checkpoint, placed: readonly PlacedNote[]): CheckpointView {
   const { id, topic, partition, offset, createdAt, createdBy, positions } = checkpoint
   return {
     id,
@@ -21,7 +22,19 @@ export function presentCheckpoint(checkpoint: Checkpoint): CheckpointView {
       size: position.size.toString(),
       rootHash: hashToHex(position.rootHash),
       signedBy: signersOf(position.note),
+      heldBy: placed.filter(({ logId }) => logId === position.logId).map(presentHeld),
     })),
+  }
+}
+
+function presentHeld({ place, outcome, placedAt, detail, cosignatures }: PlacedNote): HeldView {
+  const cosignedBy = cosignatureLines([{ cosignatures }]).map(({ name, keyId }) => `${name}+${keyId}`)
+  return {
+    place,
+    outcome,
+    at: placedAt.toISOString(),
+    ...(detail !== null && { detail }),
+    ...(cosignedBy.length > 0 && { cosignedBy }),
   }
 }
 

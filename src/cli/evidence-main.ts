@@ -5,8 +5,10 @@
 import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { CommanderError } from 'commander'
+import type { AuditReport } from '../domain/evidence/auditReport.ts'
 import { type ApiClient, createApiClient } from './apiClient.ts'
 import { readCliEnvironment } from './environment.ts'
+import type { AuditCall } from './evidence/audit.ts'
 import { createEvidenceProgram } from './evidence/program.ts'
 import { CliFailure } from './failure.ts'
 import { createTerminal } from './terminal.ts'
@@ -14,7 +16,7 @@ import { createTerminal } from './terminal.ts'
 async function main(): Promise<number> {
   const terminal = createTerminal(process, { json: process.argv.includes('--json'), color: false })
   try {
-    await createEvidenceProgram({ terminal, connect }).parseAsync(process.argv)
+    await createEvidenceProgram({ terminal, connect, audit }).parseAsync(process.argv)
     return 0
   } catch (error) {
     if (error instanceof CommanderError) {
@@ -28,6 +30,26 @@ async function main(): Promise<number> {
     terminal.result({ error: { code, detail: message, ...(fields.length > 0 && { errors: fields }) } })
     return error.exitCode
   }
+}
+
+/** Only this command loads what reads databases, buckets and topics. */
+async function audit({ databaseUrl, ...call }: AuditCall): Promise<AuditReport> {
+  if (existsSync('.env')) process.loadEnvFile('.env')
+  const { readConfig } = await import('../config.ts')
+  const url = databaseUrl ?? process.env['DATABASE_URL'] ?? ''
+  if (url === '')
+    throw new CliFailure(2, 'BAD_REQUEST', '--database-url: is needed when DATABASE_URL is not set')
+  // The places of the service are not looked at: the notes are where the command says.
+  const read = readConfig({ ...process.env, NOTE_PLACES: '', DATABASE_URL: url })
+  if (!read.ok) throw new CliFailure(2, 'BAD_REQUEST', read.problems.join('; '))
+  const interrupted = new AbortController()
+  process.once('SIGINT', () => interrupted.abort())
+  const { kafka, places } = read.config
+  const { runAudit } = await import('../roles/audit.ts')
+  return await runAudit(
+    { ...call, databaseUrl: url, signal: interrupted.signal },
+    { s3Credentials: places.s3Credentials, kafka },
+  )
 }
 
 function connect(): ApiClient {

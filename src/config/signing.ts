@@ -61,7 +61,8 @@ function readKey(
   return null
 }
 
-function contentOf(
+/** Of a file that a variable names; what is wrong goes into `problems`. */
+export function contentOf(
   path: string,
   name: string,
   readFile: (path: string) => string,

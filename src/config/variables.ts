@@ -137,6 +137,11 @@ export const variables = z.object({
   CHECKPOINT_NEXT_SIGNING_KEY: z.string().optional(),
   CHECKPOINT_NEXT_SIGNING_KEY_FILE: z.string().optional(),
   CHECKPOINT_KEY_OVERLAP_HOURS: integer(168, 0, 87_600),
+  NOTE_PLACES: z.string().default(''),
+  S3_ACCESS_KEY_ID: z.string().optional(),
+  S3_SECRET_ACCESS_KEY: z.string().optional(),
+  S3_SECRET_ACCESS_KEY_FILE: z.string().optional(),
+  S3_SESSION_TOKEN: z.string().optional(),
 
   HOST: text(255).default('127.0.0.1'),
   PORT: integer(8080, 0, 65_535),

@@ -5,14 +5,29 @@ import type { RecordVerdict } from '../domain/verification/deriveRow.ts'
 import { createRecordDecoder } from '../ingest/decoder.ts'
 import { createTargetReader } from '../kafka/target-reader.ts'
 import { createTransactionLaneFactory } from '../kafka/transaction-lane.ts'
+import { createNotePlaces } from '../places/places.ts'
+import { startNoteRelay } from '../replay/noteRelay.ts'
+import type { TemporalClient } from '../replay/temporalClient.ts'
 import { startReplayWorker } from '../replay/worker.ts'
 import type { RoleContext, RunningRole } from './context.ts'
 
 /** Takes replays and checkpoints from Temporal; waits for Temporal by itself. */
-export function startWorkerRole(context: RoleContext): RunningRole {
+export function startWorkerRole(context: RoleContext, temporal: TemporalClient): RunningRole {
   const { config, store, directory, kafka, log, metrics } = context
   void announceKeys(context)
-  return startReplayWorker({
+  const places = createNotePlaces(config.places.notes, {
+    kafka,
+    s3Credentials: config.places.s3Credentials,
+    log: store.reader,
+  })
+  const relay = startNoteRelay({
+    client: temporal.client,
+    taskQueue: config.temporal.taskQueue,
+    places: places.map(({ name }) => name),
+    notes: store.notes,
+    log,
+  })
+  const worker = startReplayWorker({
     temporal: config.temporal,
     activities: {
       log: store.reader,
@@ -20,6 +35,9 @@ export function startWorkerRole(context: RoleContext): RunningRole {
       replays: store.replays,
       signingKeys: store.signingKeys,
       signing: config.signing,
+      notes: store.notes,
+      places,
+      checkpointStored: () => relay.wake(),
       topics: directory,
       lanes: createTransactionLaneFactory(kafka),
       targets: createTargetReader(kafka),
@@ -29,12 +47,18 @@ export function startWorkerRole(context: RoleContext): RunningRole {
       logs: store.queries,
       verifications: store.verifications,
       verdict: verdictOf(context),
-      observer: { ...metrics.replay, ...metrics.verification },
+      observer: { ...metrics.replay, ...metrics.verification, ...metrics.notes },
       now: Date.now,
       randomUuid: randomUUID,
     },
     maxConcurrentActivities: config.database.poolSize,
   })
+  return {
+    async stop() {
+      await Promise.all([relay.stop(), worker.stop()])
+      for (const place of places) place.close()
+    },
+  }
 }
 
 /** A new key is published, by GET /keys, before it has signed anything; whether one signs is said in the log. Never rejects. */

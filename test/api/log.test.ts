@@ -233,6 +233,7 @@ describe('checkpoints', () => {
           size: '5',
           rootHash: Buffer.from(sha256('root'), 'latin1').toString('hex'),
           signedBy: [],
+          heldBy: [],
         },
       ],
     }

@@ -92,13 +92,22 @@ describe('who may import whom', () => {
     const types = [/^src\/logger\.ts$/]
     expect(offenders('src/ingest', [...allowed, /^src\/ingest\//], types)).toEqual([])
     expect(
-      offenders('activities', [...allowed, /^activities\//, /^@temporalio\/(activity|common)$/], types),
+      offenders(
+        'activities',
+        [...allowed, /^activities\//, /^src\/archive\//, /^@temporalio\/(activity|common)$/],
+        types,
+      ),
     ).toEqual([])
   })
 
   it('records and proofs for outsiders come from the domain, over ports', () => {
     const allowed = [/^src\/(domain|evidence)\//, /^src\/(errors|ports)\.ts$/]
     expect(offenders('src/evidence', allowed)).toEqual([])
+  })
+
+  it('archives are written, read and recovered over ports', () => {
+    const allowed = [/^src\/(domain|archive)\//, /^src\/(errors|ports)\.ts$/]
+    expect(offenders('src/archive', allowed)).toEqual([])
   })
 
   it('workflows are deterministic: the SDK, the domain, codes and types only', () => {
@@ -122,16 +131,23 @@ describe('who may import whom', () => {
     expect(show([...kafka, ...sql])).toEqual([])
   })
 
+  it('only src/s3 knows the S3 client', () => {
+    const product = imports.filter((entry) => !/^(bench|stack|src\/s3)\//.test(entry.file))
+    expect(show(product.filter((entry) => /^@(aws-sdk|smithy)\//.test(entry.target)))).toEqual([])
+  })
+
   it('the edges touch neither SQL nor Kafka', () => {
     const edges = imports.filter((entry) => /^src\/(api|cli)\//.test(entry.file))
     expect(
-      show(edges.filter((entry) => /^src\/(store|kafka|ingest)\/|^activities\//.test(entry.target))),
+      show(
+        edges.filter((entry) => /^src\/(store|kafka|ingest|places|s3)\/|^activities\//.test(entry.target)),
+      ),
     ).toEqual([])
   })
 
   it('only entry points read the environment', () => {
     const entryPoints =
-      /^(src\/main\.ts|src\/cli\/(evidence-)?main\.ts|src\/store\/migrate-cli\.ts|stack\/|bench\/)/
+      /^(src\/main\.ts|src\/cli\/(evidence-)?main\.ts|src\/recovery\/main\.ts|src\/store\/migrate-cli\.ts|stack\/|bench\/)/
     const readers = sources.filter((file) => readFileSync(join(root, file), 'utf8').includes('process.env'))
     expect(readers.filter((file) => !entryPoints.test(file))).toEqual([])
   })

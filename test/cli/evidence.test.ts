@@ -49,7 +49,8 @@ async function refusal(
     const connect = () => {
       throw new Error('it asked for the service')
     }
-    await createEvidenceProgram({ terminal, connect }).parseAsync(['node', 'evidence', ...args])
+    const audit = connect
+    await createEvidenceProgram({ terminal, connect, audit }).parseAsync(['node', 'evidence', ...args])
   } catch (error) {
     if (error instanceof CliFailure) return { code: error.exitCode, line: error.message }
     throw error

@@ -201,8 +201,43 @@ describe('.env.example', () => {
     for (const name of Object.keys(example)) {
       const at = lines.findIndex((line) => line.startsWith(`${name}=`))
       const block = lines.slice(0, at).reverse()
-      const comment = block.find((line) => !/^[A-Z_]+=/.test(line))
+      const comment = block.find((line) => !/^[A-Z0-9_]+=/.test(line))
       expect(comment, name).toMatch(/^# /)
     }
+  })
+})
+
+describe('places outside the database', () => {
+  test('are none, or those of NOTE_PLACES with the credentials of buckets', () => {
+    expect(configOf({}).places).toMatchObject({ notes: [], s3Credentials: null })
+    const { places } = configOf({
+      NOTE_PLACES: 'file:///notes,s3://bucket/notes?region=eu-1',
+      S3_ACCESS_KEY_ID: 'id',
+      S3_SECRET_ACCESS_KEY: 'secret',
+    })
+    expect(places.notes.map(({ name }) => name)).toEqual(['file:///notes', 's3://bucket/notes'])
+    expect(places.s3Credentials).toEqual({ accessKeyId: 'id', secretAccessKey: 'secret' })
+    const read = readConfig(
+      { ...minimal, S3_ACCESS_KEY_ID: 'id', S3_SECRET_ACCESS_KEY_FILE: '/secret' },
+      () => 'from a file\n',
+    )
+    expect(read.ok && read.config.places.s3Credentials?.secretAccessKey).toBe('from a file')
+  })
+
+  test('that are wrong are listed by their number, like everything else that is', () => {
+    const problems = problemsOf({
+      NOTE_PLACES: 'file:///notes,s3://id:hunter2@bucket/x,gopher://x',
+      S3_SECRET_ACCESS_KEY: 'hunter2',
+      PORT: 'x',
+    })
+    expect(problems).toEqual([
+      expect.stringMatching(/^PORT /),
+      expect.stringMatching(/^NOTE_PLACES entry 2 must not hold credentials/),
+      expect.stringMatching(/^NOTE_PLACES entry 3 must begin with/),
+      expect.stringMatching(/^S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY or its file must be given together/),
+    ])
+    expect(problems.join()).not.toContain('hunter2')
+    const both = { S3_SECRET_ACCESS_KEY: 'a', S3_SECRET_ACCESS_KEY_FILE: '/b', S3_ACCESS_KEY_ID: 'c' }
+    expect(problemsOf(both)).toEqual([expect.stringContaining('must not both be given')])
   })
 })

@@ -1,7 +1,9 @@
 import type { Express } from 'express'
 import { z } from 'zod'
 import { type CheckpointRequest, parseCheckpointRequest } from '../../domain/checkpointRequest.ts'
+import { cosignatureLines, withLines } from '../../domain/evidence/cosignature.ts'
 import { formatKeyList } from '../../domain/evidence/keyPeriods.ts'
+import type { LogId } from '../../domain/model.ts'
 import { topicName, uuidText } from '../../domain/requestFields.ts'
 import { ServiceError } from '../../errors.ts'
 import type { Checkpoint } from '../../ports.ts'
@@ -40,7 +42,7 @@ export function addCheckpointRoutes(app: Express, deps: ApiDependencies): void {
       const id = readPathPart(uuidText, req, 'id')
       const checkpoint = await within(readTimeoutMs, () => queries.getCheckpoint(id))
       if (checkpoint === null) throw new ServiceError('CHECKPOINT_NOT_FOUND', `There is no checkpoint ${id}`)
-      res.json(presentCheckpoint(checkpoint))
+      res.json(presentCheckpoint(checkpoint, await within(readTimeoutMs, () => queries.placedNotes(id))))
     })
     .all(otherMethods(['GET'], methodNotAllowed))
 
@@ -52,7 +54,10 @@ export function addCheckpointRoutes(app: Express, deps: ApiDependencies): void {
       const id = readPathPart(uuidText, req, 'id')
       const checkpoint = await within(readTimeoutMs, () => queries.getCheckpoint(id))
       if (checkpoint === null) throw new ServiceError('CHECKPOINT_NOT_FOUND', `There is no checkpoint ${id}`)
-      res.type('text/plain').send(noteOf(checkpoint, partition))
+      const { logId, note } = noteOf(checkpoint, partition)
+      const placed = await within(readTimeoutMs, () => queries.placedNotes(id))
+      const ofLog = placed.filter((each) => each.logId === logId)
+      res.type('text/plain').send(withLines(note, cosignatureLines(ofLog)))
     })
     .all(otherMethods(['GET'], methodNotAllowed))
 
@@ -73,13 +78,17 @@ export function addCheckpointRoutes(app: Express, deps: ApiDependencies): void {
       const where = readQuery(latestQuery, req)
       const checkpoint = await within(readTimeoutMs, () => queries.latestCheckpoint(where))
       if (checkpoint === null) throw new ServiceError('CHECKPOINT_NOT_FOUND', noneYet(where))
-      res.json(presentCheckpoint(checkpoint))
+      const placed = await within(readTimeoutMs, () => queries.placedNotes(checkpoint.id))
+      res.json(presentCheckpoint(checkpoint, placed))
     })
     .all(otherMethods(['GET'], methodNotAllowed))
 }
 
 /** The one note of a checkpoint, or that of the partition. Throws BAD_REQUEST, UNKNOWN_PARTITION, CHECKPOINT_UNSIGNED. */
-function noteOf({ id, positions }: Checkpoint, partition: number | undefined): string {
+function noteOf(
+  { id, positions }: Checkpoint,
+  partition: number | undefined,
+): { readonly logId: LogId; readonly note: string } {
   const [first] = positions
   if (partition === undefined && positions.length > 1)
     throw badRequest([
@@ -88,9 +97,10 @@ function noteOf({ id, positions }: Checkpoint, partition: number | undefined): s
   const position = partition === undefined ? first : positions.find((each) => each.partition === partition)
   if (position === undefined)
     throw new ServiceError('UNKNOWN_PARTITION', `The checkpoint ${id} has no partition ${partition ?? 0}`)
-  if (position.note === null)
+  const { logId, note } = position
+  if (note === null)
     throw new ServiceError('CHECKPOINT_UNSIGNED', `The checkpoint ${id} was made without a signing key`)
-  return position.note
+  return { logId, note }
 }
 
 const consistencyQuery = z.strictObject({

@@ -38,7 +38,7 @@ function failureOf(path: string, { fault, detail }: Flaw): CliFailure {
 }
 
 /** Keys as given, and those of the files that are named instead; each once. */
-async function keysOf(given: readonly string[]): Promise<readonly VerifierKey[]> {
+export async function keysOf(given: readonly string[]): Promise<readonly VerifierKey[]> {
   const keys = new Map<string, VerifierKey>()
   for (const text of given) for (const key of await keysFrom(text)) keys.set(key.text, key)
   return [...keys.values()]

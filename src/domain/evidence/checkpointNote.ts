@@ -4,7 +4,7 @@ import { MAX_TREE_SIZE } from '../merkle.ts'
 import type { Hash } from '../model.ts'
 import { decodeBase64 } from './base64.ts'
 import { type Finding, holds, malformed, unverified } from './finding.ts'
-import { type OpenedNote, openNote, signNote } from './note.ts'
+import { type OpenedNote, openNote, parseNote, signNote } from './note.ts'
 import type { SigningKey, VerifierKey } from './noteKeys.ts'
 import { isAnsweredBy } from './origin.ts'
 
@@ -38,6 +38,12 @@ export function parseCheckpoint(text: string): Finding<CheckpointBody> {
   const root = hashFromBase64(rootLine)
   if (root === null) return malformed(`the root of a checkpoint is the base64 of ${HASH_BYTES} bytes`)
   return holds({ origin, size, root, extensions })
+}
+
+/** What a note says, without looking at any key: nothing of it may be believed yet. */
+export function checkpointOf(note: string): Finding<CheckpointBody> {
+  const parsed = parseNote(note)
+  return parsed.ok ? parseCheckpoint(parsed.value.text) : parsed
 }
 
 /** A number of leaves or an index: decimal without sign or leading zeros, up to 2^63 − 1; null for anything else. */

@@ -28,8 +28,8 @@ export interface SigningKey {
 export const isKeyName = (name: string): boolean =>
   name.isWellFormed() && /^[\u0021-\u{10ffff}]+$/u.test(name) && !/[\p{White_Space}+]/u.test(name)
 
-/** First four bytes of SHA-256(name ‖ 0x0A ‖ type ‖ public key). */
-function keyIdOf(name: string, typedKey: Buffer): string {
+/** Hex of the first four bytes of SHA-256(name ‖ 0x0A ‖ type ‖ public key). */
+export function keyIdOf(name: string, typedKey: Buffer): string {
   const hash = sha256(Buffer.concat([Buffer.from(`${name}\n`, 'utf8'), typedKey]))
   return hashToBytes(hash).toString('hex', 0, 4)
 }

@@ -1,4 +1,6 @@
 /** The end of a log's verification: the whole against the log's own row, and what stands beyond it. */
+
+import { emptyRoot } from '../merkle.ts'
 import { sameFrontier } from './blockDamage.ts'
 import { addFindings, type Finding, type Findings } from './finding.ts'
 import type { Progress } from './progress.ts'
@@ -14,7 +16,7 @@ export interface Beyond {
   readonly nodes: readonly Pick<NodeRow, 'level' | 'index'>[]
   /** Checkpoints over more leaves than the log has. */
   readonly checkpoints: readonly CheckpointRow[]
-  /** Checkpoints over no leaves that do not have the root of nothing. */
+  /** Checkpoints over no leaves that do not have the root of nothing, or a note that is not good. */
   readonly empty: readonly CheckpointRow[]
 }
 
@@ -33,8 +35,11 @@ export function concludeLog(progress: Progress, leftOver: RowSheet, beyond: Beyo
     found.push(nodeFinding(level, index, 'covers leaves that the log does not have'))
   for (const row of beyond.checkpoints)
     found.push(checkpointFinding(row, progress.head.size, `covers more than the log has`, 'size'))
-  for (const row of beyond.empty)
-    found.push(checkpointFinding(row, 0n, 'has another root than that of no leaves', 'root_hash'))
+  for (const row of beyond.empty) {
+    if (row.rootHash !== emptyRoot)
+      found.push(checkpointFinding(row, 0n, 'has another root than that of no leaves', 'root_hash'))
+    else if (row.noteFlaw !== null) found.push(checkpointFinding(row, 0n, row.noteFlaw, 'note'))
+  }
   return { ...progress, findings: unite(addFindings(findings, found)), done: true }
 }
 

@@ -30,8 +30,11 @@ export interface CheckpointRow {
   readonly offset: bigint
   readonly size: bigint
   readonly rootHash: Hash
-  /** Whether its signed note, if it has one, says the same size and root. Whether it is signed by whom it should, the keys tell. */
-  readonly noteAgrees: boolean
+  /**
+   * What is wrong with its signed note: that it says otherwise, or that the installation's keys of that time have not signed
+   * it. Reads on from "the checkpoint …"; null when nothing is.
+   */
+  readonly noteFlaw: string | null
 }
 
 export const nodeKey = (level: number, index: bigint): string => `${level}/${index}`

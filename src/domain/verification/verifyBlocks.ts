@@ -363,8 +363,8 @@ function checkCheckpoints(
       findings.push(checkpointFinding(checkpoint, size, 'has another root than the rows give', 'root_hash'))
       continue
     }
-    if (!checkpoint.noteAgrees)
-      findings.push(checkpointFinding(checkpoint, size, 'has a signed note that says otherwise', 'note'))
+    if (checkpoint.noteFlaw !== null)
+      findings.push(checkpointFinding(checkpoint, size, checkpoint.noteFlaw, 'note'))
     const before = sheet.ends[start + within - 1]
     const after = start + within < end ? sheet.offsets[start + within] : null
     const misplaced =

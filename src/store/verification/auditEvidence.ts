@@ -1,18 +1,16 @@
 /** What a log says of itself beside its rows: its own row, nodes, checkpoints. */
 import type { Pool } from 'pg'
-import { parseCheckpoint } from '../../domain/evidence/checkpointNote.ts'
-import { parseNote } from '../../domain/evidence/note.ts'
 import { decodeFrontier, emptyRoot } from '../../domain/merkle.ts'
 import type { LogId } from '../../domain/model.ts'
 import type { Beyond } from '../../domain/verification/concludeLog.ts'
-import {
-  type CheckpointRow,
-  type Evidence,
-  type LogHead,
-  type NodeRow,
-  nodeKey,
-} from '../../domain/verification/stored.ts'
+import { type Evidence, type LogHead, type NodeRow, nodeKey } from '../../domain/verification/stored.ts'
 import type { BlockRange } from '../../ports.ts'
+import {
+  checkpointsBetween,
+  emptyCheckpoints,
+  type KeyPeriods,
+  largerCheckpoints,
+} from './auditCheckpoints.ts'
 import { hashOf } from './auditRows.ts'
 
 const BLOCK_LEVEL = 8
@@ -67,6 +65,7 @@ export async function auditEvidence(
   pool: Pool,
   id: LogId,
   { from, to, size }: BlockRange,
+  periods: KeyPeriods,
 ): Promise<Evidence> {
   const nodes = new Map<string, NodeRow>()
   for (const level of [BLOCK_LEVEL, ...LEVELS]) {
@@ -77,7 +76,7 @@ export async function auditEvidence(
   }
   const first = from << BigInt(BLOCK_LEVEL)
   const last = to << BigInt(BLOCK_LEVEL)
-  const checkpoints = await checkpointsBetween(pool, id, first, last > size ? size : last)
+  const checkpoints = await checkpointsBetween(pool, id, first, last > size ? size : last, periods)
   return { nodes, blocksTo: to, checkpoints }
 }
 
@@ -102,45 +101,6 @@ async function nodesOf(
   }))
 }
 
-interface PositionRow {
-  readonly checkpoint_id: string
-  readonly offset: string
-  readonly size: string
-  readonly root_hash: Buffer
-  readonly note: string | null
-}
-
-const toCheckpoint = (row: PositionRow): CheckpointRow => ({
-  checkpointId: row.checkpoint_id,
-  offset: BigInt(row.offset),
-  size: BigInt(row.size),
-  rootHash: hashOf(row.root_hash),
-  noteAgrees: row.note === null || saysTheSame(row.note, row),
-})
-
-function saysTheSame(text: string, row: PositionRow): boolean {
-  const note = parseNote(text)
-  const checkpoint = note.ok ? parseCheckpoint(note.value.text) : note
-  if (!checkpoint.ok) return false
-  return checkpoint.value.size === BigInt(row.size) && checkpoint.value.root === hashOf(row.root_hash)
-}
-
-/** Of sizes in (above, upTo]. */
-async function checkpointsBetween(
-  pool: Pool,
-  id: LogId,
-  above: bigint,
-  upTo: bigint,
-): Promise<readonly CheckpointRow[]> {
-  const { rows } = await pool.query<PositionRow>({
-    name: 'audit-checkpoints',
-    text: `select checkpoint_id, "offset", size, root_hash, note from public.checkpoint_positions
-            where log_id = $1 and size > $2 and size <= $3 order by size`,
-    values: [id, above.toString(), upTo.toString()],
-  })
-  return rows.map(toCheckpoint)
-}
-
 /** All in one statement, so in one look: rows that are being appended meanwhile come with the log's row. */
 const beyondRowsText = `
   with log as (select * from public.partition_logs where id = $1),
@@ -155,28 +115,20 @@ const beyondNodesText = `
     join public.log_nodes n on n.log_id = l.id and n.level = $2 and n.index >= l.size >> $2::int
    where l.id = $1 order by n.index limit ${MAX_LISTED}`
 
-const beyondCheckpointsText = `
-  select p.checkpoint_id, p."offset", p.size, p.root_hash, p.note from public.partition_logs l
-    join public.checkpoint_positions p on p.log_id = l.id
-   where l.id = $1 and (p.size > l.size or (p.size = 0 and p.root_hash <> $2)) order by p.size limit ${MAX_LISTED}`
-
-export async function auditBeyond(pool: Pool, id: LogId): Promise<Beyond> {
+export async function auditBeyond(pool: Pool, id: LogId, periods: KeyPeriods): Promise<Beyond> {
   const rows = await pool.query<{ count: string; first: string | null }>(beyondRowsText, [id])
   const nodes: { level: number; index: bigint }[] = []
   for (const level of [BLOCK_LEVEL, ...LEVELS]) {
     const found = await pool.query<{ level: number; index: string }>(beyondNodesText, [id, level])
     nodes.push(...found.rows.map((row) => ({ level: row.level, index: BigInt(row.index) })))
   }
-  const positions = await pool.query<PositionRow>(beyondCheckpointsText, [
-    id,
-    Buffer.from(emptyRoot, 'latin1'),
-  ])
-  const checkpoints = positions.rows.map(toCheckpoint)
   const first = rows.rows[0]?.first ?? null
   return {
     rows: first === null ? null : { count: BigInt(rows.rows[0]?.count ?? 0), first: BigInt(first) },
     nodes,
-    checkpoints: checkpoints.filter(({ size }) => size > 0n),
-    empty: checkpoints.filter(({ size }) => size === 0n),
+    checkpoints: await largerCheckpoints(pool, id, MAX_LISTED, periods),
+    empty: (await emptyCheckpoints(pool, id, periods)).filter(
+      ({ rootHash, noteFlaw }) => rootHash !== emptyRoot || noteFlaw !== null,
+    ),
   }
 }

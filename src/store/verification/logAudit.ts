@@ -1,12 +1,15 @@
 import type { LogAudit } from '../../ports.ts'
 import type { Database } from '../database.ts'
 import { guarded } from '../failure.ts'
+import { createSigningKeyStore } from '../signingKeys.ts'
 import { auditBeyond, auditEvidence, auditHead } from './auditEvidence.ts'
 import { auditDeadLetters, auditEvents, auditGaps, auditSpans, eventsWithIds } from './auditRows.ts'
 
 /** Reads what a log holds without trusting any of it. */
 export function createLogAudit(database: Database): LogAudit {
   const pool = database.readers
+  const keys = createSigningKeyStore(database)
+  const periods = async () => (await keys.keyState()).periods
   return {
     head: (id) => guarded('looking at the row of a log', () => auditHead(pool, id)),
     spans: (id) => guarded('looking for the times of a log', () => auditSpans(pool, id)),
@@ -15,7 +18,8 @@ export function createLogAudit(database: Database): LogAudit {
       guarded('reading dead letters', () => auditDeadLetters(pool, request, maxBytes)),
     readGaps: (request) => guarded('reading gaps', () => auditGaps(pool, request)),
     eventsWithIds: (id, ids) => guarded('looking for earlier events', () => eventsWithIds(pool, id, ids)),
-    evidence: (id, range) => guarded('reading nodes and checkpoints', () => auditEvidence(pool, id, range)),
-    beyond: (id) => guarded('looking beyond the end of a log', () => auditBeyond(pool, id)),
+    evidence: (id, range) =>
+      guarded('reading nodes and checkpoints', () => auditEvidence(pool, id, range, periods)),
+    beyond: (id) => guarded('looking beyond the end of a log', () => auditBeyond(pool, id, periods)),
   }
 }

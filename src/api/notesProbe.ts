@@ -1,0 +1,45 @@
+import type { PlaceStanding } from '../ports.ts'
+import type { Probe } from './health.ts'
+
+/** Longer than a note takes to all places when nothing is wrong. */
+const LATE_MS = 60_000
+
+/**
+ * How the places outside the database stand. Degraded, by name, where a note has waited for a minute or a place holds
+ * something else of a log. Never a reason not to be ready: the log takes events whether or not a bucket is there.
+ */
+export const notesProbe = (
+  standing: () => Promise<readonly PlaceStanding[]>,
+  now: () => number = Date.now,
+): Probe => ({
+  name: 'notes',
+  advisory: true,
+  check: async () => {
+    const places = await standing()
+    const shown = places.map((place) => show(place, now()))
+    return {
+      ready: true,
+      degraded: shown.some(({ state }) => state !== 'up'),
+      info: { places: Object.fromEntries(shown.map(({ place, ...rest }) => [place, rest])) },
+    }
+  },
+})
+
+function show(
+  { place, waiting, oldestWaiting, conflicts, lastPlaced, failure }: PlaceStanding,
+  nowMs: number,
+) {
+  const waitedMs = oldestWaiting === null ? 0 : Math.max(0, nowMs - oldestWaiting.getTime())
+  const isLate = waitedMs >= LATE_MS
+  return {
+    place,
+    state: isLate || conflicts > 0 ? 'degraded' : 'up',
+    waiting,
+    ...(oldestWaiting !== null && { oldestWaitingSeconds: Math.round(waitedMs / 1_000) }),
+    ...(conflicts > 0 && { conflicts }),
+    ...(lastPlaced !== null && { lastPlacedAt: lastPlaced.toISOString() }),
+    ...(failure !== null && {
+      failure: { code: failure.code, detail: failure.detail, at: failure.at.toISOString() },
+    }),
+  }
+}

@@ -1,0 +1,92 @@
+/** `pnpm evidence audit`: a database against notes held elsewhere. */
+import type { AuditFinding, AuditReport } from '../../domain/evidence/auditReport.ts'
+import type { VerifierKey } from '../../domain/evidence/noteKeys.ts'
+import { type NotePlaceConfig, parseNotePlace } from '../../domain/evidence/notePlace.ts'
+import { ServiceError } from '../../errors.ts'
+import { CliFailure } from '../failure.ts'
+import type { Terminal } from '../terminal.ts'
+import { keysOf } from './verify.ts'
+
+export interface AuditFlags {
+  readonly notes: readonly string[]
+  readonly key: readonly string[]
+  readonly databaseUrl?: string
+  readonly origin?: string
+  readonly quick?: boolean
+}
+
+export type NoteSource =
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'place'; readonly place: NotePlaceConfig }
+
+export interface AuditCall {
+  /** The one of the environment when it is missing. */
+  readonly databaseUrl?: string
+  readonly sources: readonly NoteSource[]
+  readonly keys: readonly VerifierKey[]
+  readonly origin?: string
+  readonly quick: boolean
+  readonly onProgress: (text: string) => void
+}
+
+export interface AuditContext {
+  readonly terminal: Terminal
+  /** Reads the environment, the database and the places. Throws ServiceError, CliFailure. */
+  readonly audit: (call: AuditCall) => Promise<AuditReport>
+}
+
+/** Throws CliFailure: 1 when the database is not what was signed, 2 for bad input. */
+export async function audit(flags: AuditFlags, { terminal, audit: run }: AuditContext): Promise<void> {
+  if (flags.notes.length === 0) throw new CliFailure(2, 'BAD_REQUEST', '--notes: is needed')
+  const sources = flags.notes.map(sourceOf)
+  const keys = await keysOf(flags.key)
+  const report = await run({
+    sources,
+    keys,
+    quick: flags.quick === true,
+    onProgress: (text) => terminal.complain(text),
+    ...(flags.databaseUrl !== undefined && { databaseUrl: flags.databaseUrl }),
+    ...(flags.origin !== undefined && { origin: flags.origin }),
+  }).catch((error: unknown) => {
+    if (!(error instanceof ServiceError)) throw error
+    throw new CliFailure(error.code === 'BAD_REQUEST' ? 2 : 1, error.code, error.message)
+  })
+  terminal.result(report)
+  for (const line of describeReport(report)) terminal.line(line)
+  if (report.notes === 0 && report.findings.length === 0)
+    throw new CliFailure(1, 'NOT_VERIFIED', '--notes: no note was found there, so nothing is shown')
+  if (report.verdict === 'damaged')
+    throw new CliFailure(
+      1,
+      'LOG_DAMAGED',
+      `the database is not what was signed: ${report.findings.length} findings`,
+    )
+}
+
+function sourceOf(given: string): NoteSource {
+  if (!/^(file|s3|kafka|witness\+https?):/.test(given)) return { kind: 'path', path: given }
+  const parsed = parseNotePlace(given)
+  if (parsed.ok) return { kind: 'place', place: parsed.value }
+  throw new CliFailure(2, 'BAD_REQUEST', `--notes: ${parsed.problem}`)
+}
+
+/** Lines for people. */
+export function describeReport(report: AuditReport): string[] {
+  const how = report.derived
+    ? 'every leaf derived from its bytes'
+    : 'stored hashes believed: run without --quick to derive every leaf from its bytes'
+  const keys = report.keysFrom === 'given' ? 'the given keys' : "the database's own keys"
+  return [
+    `${report.notes} notes of ${report.logs.length} logs, signatures checked with ${keys}, ${how}`,
+    ...report.logs.map(({ origin, verdict, notes, covered, size }) => {
+      const behind = size === null ? 0n : BigInt(size) - BigInt(covered)
+      const rest = behind > 0n ? `; no note speaks for the ${behind} leaves behind them` : ''
+      return `  ${origin}: ${verdict}, ${notes} notes up to ${covered} leaves${rest}`
+    }),
+    ...report.withoutNotes.map((origin) => `  ${origin}: no note speaks for it`),
+    ...report.findings.map(describeFinding),
+  ]
+}
+
+const describeFinding = ({ kind, detail, count }: AuditFinding): string =>
+  `${kind.toUpperCase()}: ${detail}${count === '1' ? '' : ` (${count} notes)`}`

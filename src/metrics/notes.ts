@@ -1,0 +1,81 @@
+import { Counter, Gauge, type Registry } from 'prom-client'
+import type { Placement, PlaceStanding } from '../ports.ts'
+
+/** What workers count of the notes that they send. */
+export interface NoteMetrics {
+  notePlaced(place: string, outcome: Placement['outcome']): void
+  noteFailed(place: string): void
+}
+
+export function createNoteMetrics(registry: Registry): NoteMetrics {
+  const placed = new Counter({
+    name: 'notes_placed_total',
+    help: 'Notes of which it was found out what becomes of them at a place, by outcome',
+    labelNames: ['place', 'outcome'] as const,
+    registers: [registry],
+  })
+  const failures = new Counter({
+    name: 'note_failures_total',
+    help: 'Attempts to send a note that failed, by place',
+    labelNames: ['place'] as const,
+    registers: [registry],
+  })
+  return {
+    notePlaced: (place, outcome) => placed.inc({ place, outcome }),
+    noteFailed: (place) => failures.inc({ place }),
+  }
+}
+
+/** Longest that a scrape waits for the database, and how long an answer is good for, in milliseconds. */
+const timeoutMs = 2_000
+const freshMs = 5_000
+
+/**
+ * How the places stand, as the database has it. While it does not answer, the gauges hold nothing: a missing value must not
+ * look like a value.
+ */
+export function registerPlaceMetrics(
+  registry: Registry,
+  standing: () => Promise<readonly PlaceStanding[]>,
+): void {
+  const options = { labelNames: ['place'] as const, registers: [registry], collect: () => refresh() }
+  const waiting = new Gauge({
+    name: 'notes_waiting',
+    help: 'Notes that a place does not have yet',
+    ...options,
+  })
+  const oldest = new Gauge({
+    name: 'notes_oldest_waiting_seconds',
+    help: 'Age of the oldest note that a place does not have yet; 0 when none waits',
+    ...options,
+  })
+  const conflicts = new Gauge({
+    name: 'notes_conflicting',
+    help: 'Notes where a place holds something else of the log: an alarm',
+    ...options,
+  })
+  let refreshedAt = Number.NEGATIVE_INFINITY
+  let refreshing: Promise<void> | null = null
+  const refresh = (): Promise<void> => {
+    if (performance.now() - refreshedAt < freshMs) return Promise.resolve()
+    refreshing ??= load().finally(() => {
+      refreshedAt = performance.now()
+      refreshing = null
+    })
+    return refreshing
+  }
+  const load = async (): Promise<void> => {
+    const places = await Promise.race([standing().catch(() => []), late()])
+    for (const gauge of [waiting, oldest, conflicts]) gauge.reset()
+    for (const { place, ...found } of places) {
+      waiting.set({ place }, found.waiting)
+      oldest.set({ place }, ageSeconds(found.oldestWaiting))
+      conflicts.set({ place }, found.conflicts)
+    }
+  }
+}
+
+const ageSeconds = (since: Date | null): number =>
+  since === null ? 0 : Math.max(0, (Date.now() - since.getTime()) / 1_000)
+
+const late = (): Promise<[]> => new Promise((resolve) => setTimeout(() => resolve([]), timeoutMs).unref())

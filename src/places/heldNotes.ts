@@ -1,0 +1,115 @@
+/** Reads the notes that a place holds, for whoever compares them with a database. */
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { MAX_NOTE_BYTES } from '../domain/evidence/note.ts'
+import type { NotePlaceConfig } from '../domain/evidence/notePlace.ts'
+import { offset } from '../domain/model.ts'
+import { ServiceError } from '../errors.ts'
+import type { HeldNote } from '../evidence/auditNotes.ts'
+import type { TargetReader, TopicDirectory } from '../ports.ts'
+import { createObjectStore, type S3Credentials } from '../s3/objectStore.ts'
+
+export interface HeldNoteClients {
+  readonly s3Credentials: S3Credentials | null
+  /** Made when a topic is to be read. */
+  readonly kafka: () => {
+    readonly directory: Pick<TopicDirectory, 'describe'>
+    readonly reader: Pick<TargetReader, 'scan'>
+    close(): void
+  }
+}
+
+/** All of them, in no order. Throws PLACE_UNAVAILABLE, and BAD_REQUEST for a witness, which hands nothing out. */
+export function heldNotes(
+  config: NotePlaceConfig,
+  clients: HeldNoteClients,
+  signal: AbortSignal,
+): AsyncGenerator<HeldNote> {
+  switch (config.kind) {
+    case 'folder':
+      return notesOfFolder(config.path)
+    case 's3':
+      return notesOfBucket(config, clients, signal)
+    case 'kafka':
+      return notesOfTopic(config.topic, clients, signal)
+    case 'witness':
+      throw new ServiceError(
+        'BAD_REQUEST',
+        'a witness hands out no notes: its cosignatures stand in those of others',
+      )
+    default:
+      return config satisfies never
+  }
+}
+
+const START = offset(0n)
+
+const isNoteName = (name: string): boolean => name.endsWith('.note')
+
+/** Also of one file. What begins with a dot is a draft of somebody who died. */
+export async function* notesOfFolder(path: string): AsyncGenerator<HeldNote> {
+  try {
+    if ((await stat(path)).isFile()) {
+      yield { where: path, bytes: await readFile(path), isNote: true }
+      return
+    }
+    const entries = await readdir(path, { recursive: true, withFileTypes: true })
+    for (const entry of entries) {
+      if (!entry.isFile() || entry.name.startsWith('.')) continue
+      const where = join(entry.parentPath, entry.name)
+      const isNote = isNoteName(entry.name)
+      if ((await stat(where)).size > MAX_NOTE_BYTES) yield { where, bytes: Buffer.alloc(0), isNote }
+      else yield { where, bytes: await readFile(where), isNote }
+    }
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
+    throw new ServiceError('PLACE_UNAVAILABLE', `${path} cannot be read (${code})`, { cause: error })
+  }
+}
+
+async function* notesOfBucket(
+  { place }: NotePlaceConfig & { readonly kind: 's3' },
+  { s3Credentials }: HeldNoteClients,
+  signal: AbortSignal,
+): AsyncGenerator<HeldNote> {
+  const store = createObjectStore(place, s3Credentials)
+  try {
+    for await (const { key, bytes: length } of store.list(place.prefix, signal)) {
+      const where = `s3://${place.bucket}/${key}`
+      const isNote = isNoteName(key)
+      const bytes = length > MAX_NOTE_BYTES ? Buffer.alloc(0) : await store.get(key, MAX_NOTE_BYTES, signal)
+      if (bytes !== null) yield { where, bytes, isNote }
+    }
+  } finally {
+    store.close()
+  }
+}
+
+async function* notesOfTopic(
+  topic: string,
+  { kafka }: HeldNoteClients,
+  signal: AbortSignal,
+): AsyncGenerator<HeldNote> {
+  const { directory, reader, close } = kafka()
+  try {
+    const described = await directory.describe(topic, signal)
+    if (described === null) throw new ServiceError('PLACE_UNAVAILABLE', `there is no topic ${topic}`)
+    for (const { partition } of described.partitions) {
+      const scan = await reader.scan({ topic, partition }, START, null, signal)
+      try {
+        for (let page = await scan.next(); page !== null; page = await scan.next())
+          for (const records of page.records)
+            for (let index = 0; index < records.count; index++) {
+              const start = records.valueStarts[index] ?? -1
+              const bytes = records.bytes.subarray(Math.max(start, 0), records.valueEnds[index])
+              const where = `${topic}/${partition} at offset ${records.offsets[index]}`
+              yield { where, bytes: start < 0 ? Buffer.alloc(0) : bytes, isNote: true }
+            }
+      } finally {
+        scan.close()
+      }
+    }
+  } finally {
+    close()
+  }
+}

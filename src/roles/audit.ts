@@ -1,0 +1,100 @@
+/** The audit of a database against notes held elsewhere, put together: it needs the database and no service. */
+import { verifySlice } from '../../activities/verification/verifyLogSlice.ts'
+import { createDecoder } from '../domain/decode.ts'
+import type { AuditReport } from '../domain/evidence/auditReport.ts'
+import type { NotePlaceConfig } from '../domain/evidence/notePlace.ts'
+import { isDamaged } from '../domain/verification/finding.ts'
+import type { Progress } from '../domain/verification/progress.ts'
+import { type AuditOptions, auditNotes, type HeldNote } from '../evidence/auditNotes.ts'
+import { createRecordDecoder } from '../ingest/decoder.ts'
+import { createKafkaConnection, type KafkaConnectionConfig } from '../kafka/connection.ts'
+import { createTargetReader } from '../kafka/target-reader.ts'
+import { createTopicDirectory } from '../kafka/topic-directory.ts'
+import { heldNotes, notesOfFolder } from '../places/heldNotes.ts'
+import type { S3Credentials } from '../s3/objectStore.ts'
+import { createDatabase } from '../store/database.ts'
+import { createStore, type Store } from '../store/store.ts'
+
+/** Where notes are read: a folder or file by its path, or a place as in NOTE_PLACES. */
+export type NoteSource =
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'place'; readonly place: NotePlaceConfig }
+
+export interface AuditRequest extends AuditOptions {
+  readonly databaseUrl: string
+  readonly sources: readonly NoteSource[]
+  readonly signal: AbortSignal
+}
+
+/** What only some sources need. */
+export interface AuditSettings {
+  readonly s3Credentials: S3Credentials | null
+  readonly kafka: Omit<KafkaConnectionConfig, 'log'>
+}
+
+/** Reads, and changes nothing. Throws ServiceError. */
+export async function runAudit(request: AuditRequest, settings: AuditSettings): Promise<AuditReport> {
+  const database = createDatabase({ url: request.databaseUrl, maxAppenders: 1, maxReaders: 4 })
+  const store = createStore(database)
+  const { reader, queries, notes, signingKeys } = store
+  const derive = async ({ logId }: { readonly logId: number }) =>
+    damageOf(await verifyWhole(store, logId, request))
+  try {
+    const deps = { reader, logs: queries, notes, signingKeys, derive }
+    return await auditNotes(deps, notesOf(request, settings), request)
+  } finally {
+    await database.close()
+  }
+}
+
+async function* notesOf(
+  { sources, signal }: AuditRequest,
+  settings: AuditSettings,
+): AsyncGenerator<HeldNote> {
+  const { s3Credentials } = settings
+  const kafka = () => {
+    const quiet = { debug: () => undefined, warn: () => undefined }
+    const connection = createKafkaConnection({ ...settings.kafka, log: quiet })
+    const directory = createTopicDirectory(connection)
+    return { directory, reader: createTargetReader(connection), close: () => directory.close() }
+  }
+  for (const source of sources)
+    if (source.kind === 'path') yield* notesOfFolder(source.path)
+    else yield* heldNotes(source.place, { s3Credentials, kafka }, signal)
+}
+
+const LINE_EVERY_MS = 2_000
+
+async function verifyWhole(
+  { audit }: Store,
+  id: number,
+  { signal, onProgress }: AuditRequest,
+): Promise<Progress> {
+  const maxValueBytes = Number.MAX_SAFE_INTEGER
+  const deps = {
+    audit,
+    verdict: createRecordDecoder(createDecoder({ maxValueBytes, fastPath: true })),
+    observer: { leavesVerified: () => undefined },
+    now: Date.now,
+  }
+  let saidAt = performance.now()
+  const progress = await verifySlice(deps, id, null, {
+    signal,
+    due: () => false,
+    report: ({ size, head }) => {
+      if (performance.now() - saidAt < LINE_EVERY_MS) return
+      saidAt = performance.now()
+      onProgress(`derived ${size} of ${head.size} leaves`)
+    },
+  })
+  signal.throwIfAborted()
+  return progress
+}
+
+function damageOf({ findings }: Progress): string | null {
+  if (!isDamaged(findings)) return null
+  const counts = Object.entries(findings.counts).map(([kind, count]) => `${count} ${kind}`)
+  const [first] = findings.kept
+  const where = first?.leafIndex === null || first === undefined ? '' : ` at leaf ${first.leafIndex}`
+  return `what it holds does not follow from its bytes (${counts.join(', ')}), first${where}: ${first?.detail ?? ''}`
+}

@@ -1,0 +1,190 @@
+/** Notes on their way to folders, with a real database: what waits, what holds up what, and what is written down. */
+import { randomUUID } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, expect, it } from 'vitest'
+import { placeNotes } from '../../activities/placeNotes.ts'
+import { storeCheckpoint } from '../../activities/storeCheckpoint.ts'
+import { createReadiness } from '../../src/api/health.ts'
+import { notesProbe } from '../../src/api/notesProbe.ts'
+import { notePath, originOf } from '../../src/domain/evidence/notePlace.ts'
+import { createMetrics } from '../../src/metrics/metrics.ts'
+import { registerPlaceMetrics } from '../../src/metrics/notes.ts'
+import { createFolderPlace } from '../../src/places/folder.ts'
+import { createNoteStore } from '../../src/store/notes.ts'
+import { testKey } from '../domain/evidence/keys.ts'
+import { withClient } from '../support/database.ts'
+import { scopeOf, usePlatform } from './fixture.ts'
+
+const { broker, platform, fill } = usePlatform('notes')
+const key = testKey('example.com/ingest', 1)
+const folders: string[] = []
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
+/** A place that is new to the installation: everything that was ever signed waits for it. */
+function aPlace() {
+  const folder = mkdtempSync(join(tmpdir(), 'test-notes-'))
+  folders.push(folder)
+  const name = `file://${folder}`
+  const place = createFolderPlace(name, folder)
+  const deps = { ...platform.deps, places: [place] }
+  return {
+    name,
+    fileOf: (note: string, size: bigint) => join(folder, notePath(originOf(note) ?? '', size)),
+    send: (signal?: AbortSignal) => placeNotes(deps, scopeOf(signal), { place: name }),
+    standing: async () => (await platform.store.notes.standingOf([name]))[0],
+  }
+}
+
+async function checkpointOf(topic: string, offset?: string) {
+  const request = { topic, ...(offset !== undefined && { offset }) }
+  const deps = { ...platform.deps, signing: { keys: [key], overlapMs: 0 } }
+  const { id } = await storeCheckpoint(deps, { checkpointId: randomUUID(), request, requestedBy: 'test' })
+  const stored = await platform.store.checkpoints.getCheckpoint(id)
+  const [position] = stored?.positions ?? []
+  if (position === undefined || position.note === null) throw new Error('it is not signed')
+  return { id, ...position, note: position.note }
+}
+
+async function aLog(count = 300): Promise<string> {
+  const topic = await broker.makeTopic()
+  await fill({ topic, count })
+  return topic
+}
+
+/** So that what is counted is what a test made. */
+async function settle({ send, standing }: ReturnType<typeof aPlace>): Promise<void> {
+  await send()
+  expect(await standing()).toMatchObject({ waiting: 0, failure: null })
+}
+
+it('sends what was signed, each log and size once, and shows it', async () => {
+  const place = aPlace()
+  await settle(place)
+  const topic = await aLog()
+  const first = await checkpointOf(topic, '100')
+  const head = await checkpointOf(topic)
+  await checkpointOf(topic)
+  expect(await place.standing()).toMatchObject({ waiting: 2, conflicts: 0 })
+  expect(await place.send()).toEqual({ placed: 2, more: false })
+  expect(await place.send()).toEqual({ placed: 0, more: false })
+  for (const { note, size } of [first, head]) expect(existsSync(place.fileOf(note, size))).toBe(true)
+  expect(
+    (await platform.store.notes.placedNotes(head.id)).filter(({ place: at }) => at === place.name),
+  ).toEqual([
+    {
+      logId: head.logId,
+      place: place.name,
+      outcome: 'held',
+      detail: null,
+      cosignatures: null,
+      placedAt: expect.any(Date),
+    },
+  ])
+  expect(await platform.store.notes.heldSize(place.name, head.logId)).toBe(300n)
+})
+
+it('a place that is new gets everything, also where nothing was unsettled for long', async () => {
+  const topic = await aLog()
+  const { note, size } = await checkpointOf(topic)
+  const place = aPlace()
+  await settle(place)
+  expect(existsSync(place.fileOf(note, size))).toBe(true)
+  // A store that has seen all settled looks at new ones only, and sees one that comes.
+  let now = Date.now()
+  const notes = createNoteStore(platform.connections, () => now)
+  await withClient(platform.database.adminUrl, async (client) => {
+    await client.query('alter table checkpoints disable trigger reject_change')
+    await client.query("update checkpoints set created_at = created_at - interval '1 hour'")
+    await client.query('alter table checkpoints enable always trigger reject_change')
+  })
+  expect(await notes.standingOf([place.name])).toMatchObject([{ waiting: 0 }])
+  await checkpointOf(topic, '200')
+  expect(await notes.standingOf([place.name])).toMatchObject([{ waiting: 1 }])
+  expect(await notes.notesToPlace(place.name)).toMatchObject([{ size: 200n }])
+  // Put back to a backup, a database numbers new checkpoints from lower on: after a while it is looked at whole.
+  await settle(place)
+  await withClient(platform.database.adminUrl, async (client) => {
+    await client.query('alter table note_placements disable trigger reject_change')
+    await client.query('delete from note_placements where place = $1 and size = 300', [place.name])
+    await client.query('alter table note_placements enable always trigger reject_change')
+  })
+  expect(await notes.standingOf([place.name])).toMatchObject([{ waiting: 0 }])
+  now += 3_600_000
+  expect((await notes.standingOf([place.name]))[0]?.waiting).toBeGreaterThan(0)
+})
+
+it('a log that a place does not take holds up no other, and is written down without flooding', async () => {
+  const place = aPlace()
+  await settle(place)
+  const topics = [await aLog(), await aLog(), await aLog()]
+  const made = []
+  for (const topic of topics) made.push(await checkpointOf(topic))
+  const [, blocked] = made
+  if (blocked === undefined) throw new Error('nothing was made')
+  // Where the second log's folder would be there is a file.
+  const inTheWay = dirname(place.fileOf(blocked.note, blocked.size))
+  mkdirSync(dirname(inTheWay), { recursive: true })
+  writeFileSync(inTheWay, '')
+  for (let attempt = 0; attempt < 3; attempt++)
+    await expect(place.send()).rejects.toMatchObject({ code: 'PLACE_UNAVAILABLE' })
+  const held = made.map(({ note, size }) => existsSync(place.fileOf(note, size)))
+  expect(held).toEqual([true, false, true])
+  expect(await place.standing()).toMatchObject({
+    waiting: 1,
+    oldestWaiting: expect.any(Date),
+    lastPlaced: expect.any(Date),
+    failure: { code: 'PLACE_UNAVAILABLE', detail: expect.stringContaining('ENOTDIR') },
+  })
+  const { rows } = await withClient(platform.database.adminUrl, (client) =>
+    client.query('select detail from note_failures where place = $1', [place.name]),
+  )
+  expect(rows).toHaveLength(1)
+  rmSync(inTheWay)
+  await settle(place)
+})
+
+it('something else that a place holds is an alarm, in readiness and metrics, and stops nothing', async () => {
+  const place = aPlace()
+  await settle(place)
+  const probe = notesProbe(() => platform.store.notes.standingOf([place.name]))
+  const readiness = createReadiness([probe], { freshMs: 0 })
+  expect(await readiness()).toMatchObject({ status: 'ready', checks: { notes: { state: 'up' } } })
+  const topic = await aLog()
+  const { note, size } = await checkpointOf(topic)
+  mkdirSync(dirname(place.fileOf(note, size)), { recursive: true })
+  writeFileSync(place.fileOf(note, size), 'something else')
+  expect(await place.send()).toEqual({ placed: 1, more: false })
+  expect(await readiness()).toMatchObject({
+    status: 'ready',
+    checks: { notes: { state: 'degraded', places: { [place.name]: { state: 'degraded', conflicts: 1 } } } },
+  })
+  const metrics = createMetrics()
+  registerPlaceMetrics(metrics.registry, () => platform.store.notes.standingOf([place.name]))
+  expect(await metrics.text()).toContain(`notes_conflicting{place="${place.name}"} 1`)
+  expect(await metrics.text()).toContain(`notes_waiting{place="${place.name}"} 0`)
+})
+
+it('a note that waits for a minute is seen; a database that is away makes nothing red', async () => {
+  const place = aPlace()
+  await settle(place)
+  await checkpointOf(await aLog())
+  const standing = () => platform.store.notes.standingOf([place.name])
+  const stateAfter = async (ms: number) =>
+    (await createReadiness([notesProbe(standing, () => Date.now() + ms)])()).checks['notes']?.state
+  expect([await stateAfter(0), await stateAfter(61_000)]).toEqual(['up', 'degraded'])
+  const away = createReadiness([notesProbe(() => Promise.reject(new Error('down')))])
+  expect(await away()).toMatchObject({ status: 'ready', checks: { notes: { state: 'down' } } })
+})
+
+it('refuses a place that it does not have, and ends when it is cancelled', async () => {
+  await expect(placeNotes(platform.deps, scopeOf(), { place: 'nowhere' })).rejects.toMatchObject({
+    code: 'UNKNOWN_PLACE',
+  })
+  const place = aPlace()
+  await checkpointOf(await aLog())
+  await expect(place.send(AbortSignal.abort())).rejects.toMatchObject({ name: 'AbortError' })
+})

@@ -1,0 +1,262 @@
+/** Notes at real places: a folder, a bucket, a topic, a witness that somebody else wrote. */
+import { randomUUID } from 'node:crypto'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { signCheckpoint } from '../../src/domain/evidence/checkpointNote.ts'
+import { cosignaturesOf, parseWitnessKey } from '../../src/domain/evidence/cosignature.ts'
+import { parseNote } from '../../src/domain/evidence/note.ts'
+import { type NotePlaceConfig, notePath } from '../../src/domain/evidence/notePlace.ts'
+import { formatOrigin } from '../../src/domain/evidence/origin.ts'
+import { type Hash, leafIndex, logId } from '../../src/domain/model.ts'
+import type { HeldNote } from '../../src/evidence/auditNotes.ts'
+import { createRecordProducer } from '../../src/kafka/record-producer.ts'
+import { createTargetReader } from '../../src/kafka/target-reader.ts'
+import { createBucketPlace } from '../../src/places/bucket.ts'
+import { createFolderPlace } from '../../src/places/folder.ts'
+import { heldNotes } from '../../src/places/heldNotes.ts'
+import { createTopicPlace } from '../../src/places/topic.ts'
+import { createWitnessPlace } from '../../src/places/witness.ts'
+import type { LogState, NotePlace, NoteToPlace } from '../../src/ports.ts'
+import { createObjectStore } from '../../src/s3/objectStore.ts'
+import { lastingPorts } from '../../stack/ports.ts'
+import { usePlatform } from '../activities/fixture.ts'
+import { taken, testKey } from '../domain/evidence/keys.ts'
+import { checkpointAt, ORIGIN, oldKey } from '../domain/evidence/sampleLog.ts'
+import { type S3Server, s3Missing, startS3Server } from '../support/s3.ts'
+import { startWitness, type Witness, witnessMissing } from '../support/witness.ts'
+
+const { signal } = new AbortController()
+const context = { heldSize: leafIndex(0n), signal }
+const { broker, platform, fill } = usePlatform('places')
+
+const noteAt = (size: number, note = checkpointAt(size)): NoteToPlace => ({
+  logId: logId(1),
+  checkpointId: randomUUID(),
+  size: leafIndex(BigInt(size)),
+  note,
+})
+
+/** The same log and size, and another root. */
+const forgedAt = (size: number): NoteToPlace => {
+  const root = Buffer.alloc(32, size).toString('latin1') as Hash
+  return noteAt(size, signCheckpoint({ origin: ORIGIN, size: BigInt(size), root, extensions: [] }, [oldKey]))
+}
+
+const unavailable = (text: string) => ({
+  code: 'PLACE_UNAVAILABLE',
+  message: expect.stringContaining(text),
+})
+
+async function read(config: NotePlaceConfig, s3: S3Server | null = null): Promise<readonly HeldNote[]> {
+  const kafka = () => ({
+    directory: broker.directory,
+    reader: createTargetReader(broker.connection),
+    close: () => undefined,
+  })
+  const notes: HeldNote[] = []
+  const clients = { s3Credentials: s3?.credentials ?? null, kafka }
+  for await (const note of heldNotes(config, clients, signal)) notes.push(note)
+  return notes
+}
+
+const textsOf = (notes: readonly HeldNote[]): string[] =>
+  notes.map(({ bytes }) => bytes.toString('utf8')).sort()
+
+describe('a folder', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'test-notes-'))
+  const place = createFolderPlace('folder', folder)
+  const fileOf = (size: number) => join(folder, notePath(ORIGIN, BigInt(size)))
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  it('holds each note as a file, whole, once', async () => {
+    for (const size of [5, 6, 5])
+      expect(await place.place(noteAt(size), context)).toEqual({ outcome: 'held' })
+    expect(readFileSync(fileOf(5), 'utf8')).toBe(checkpointAt(5))
+    expect(readdirSync(join(folder, notePath(ORIGIN, 5n), '..'))).toEqual([
+      '0000000000000000005.note',
+      '0000000000000000006.note',
+    ])
+    expect(textsOf(await read({ kind: 'folder', name: 'folder', path: folder }))).toEqual(
+      [checkpointAt(5), checkpointAt(6)].sort(),
+    )
+  })
+
+  it('is never written over: something else that is there is a conflict', async () => {
+    await place.place(noteAt(7), context)
+    expect(await place.place(forgedAt(7), context)).toMatchObject({ outcome: 'conflict' })
+    expect(readFileSync(fileOf(7), 'utf8')).toBe(checkpointAt(7))
+    writeFileSync(fileOf(8), 'half a no')
+    expect(await place.place(noteAt(8), context)).toMatchObject({ outcome: 'conflict' })
+    const many = await Promise.all(Array.from({ length: 8 }, () => place.place(noteAt(9), context)))
+    expect(many).toEqual(Array(8).fill({ outcome: 'held' }))
+    const other = createFolderPlace('x', folder)
+    const raced = await Promise.all([place.place(noteAt(10), context), other.place(forgedAt(10), context)])
+    expect(raced.map(({ outcome }) => outcome).sort()).toEqual(['conflict', 'held'])
+    expect(await place.place(noteAt(11, 'no note'), context)).toMatchObject({ outcome: 'conflict' })
+  })
+
+  it('that is not there is waited for, and not made: it may be a disk', async () => {
+    const away = createFolderPlace('away', join(folder, 'unmounted'))
+    await expect(away.place(noteAt(5), context)).rejects.toMatchObject(unavailable('ENOENT'))
+    mkdirSync(join(folder, 'unmounted'))
+    expect(await away.place(noteAt(5), context)).toEqual({ outcome: 'held' })
+    rmSync(join(folder, 'unmounted'), { recursive: true })
+    const file = join(folder, 'file')
+    writeFileSync(file, '')
+    chmodSync(file, 0o600)
+    await expect(createFolderPlace('file', file).place(noteAt(5), context)).rejects.toMatchObject(
+      unavailable('ENOTDIR'),
+    )
+    rmSync(file)
+  })
+})
+
+describe('a topic', () => {
+  it('gets each note with its origin as key, in all replicas', async () => {
+    const topic = await broker.makeTopic(3)
+    const place = createTopicPlace('topic', createRecordProducer(broker.connection, topic))
+    for (const size of [3, 4]) expect(await place.place(noteAt(size), context)).toEqual({ outcome: 'held' })
+    place.close()
+    const notes = await read({ kind: 'kafka', name: 'topic', topic })
+    expect(textsOf(notes)).toEqual([checkpointAt(3), checkpointAt(4)].sort())
+    expect(new Set(notes.map(({ where }) => where.split(' ')[0])).size).toBe(1)
+  })
+
+  it('that does not exist is named, and not made', async () => {
+    const topic = `test-${randomUUID()}`
+    const place = createTopicPlace('topic', createRecordProducer(broker.connection, topic))
+    await expect(place.place(noteAt(3), context)).rejects.toMatchObject(unavailable(topic))
+    place.close()
+    expect(await broker.directory.describe(topic)).toBe(null)
+  })
+})
+
+const noBucket = s3Missing()
+describe.skipIf(noBucket !== null)(`a bucket${noBucket === null ? '' : ` (${noBucket})`}`, () => {
+  let server: S3Server
+  beforeAll(async () => {
+    server = await startS3Server()
+  }, 600_000)
+  afterAll(() => server?.close())
+
+  it('holds each note as an object, locked, and is never written over', async () => {
+    const made = await server.makeBucket(`b-${randomUUID()}`, { objectLock: true })
+    const at = { ...made, prefix: 'notes/', lock: { mode: 'compliance', days: 30 } as const }
+    const place = createBucketPlace('bucket', createObjectStore(at, server.credentials))
+    for (const size of [5, 6, 5])
+      expect(await place.place(noteAt(size), context)).toEqual({ outcome: 'held' })
+    expect(await place.place(forgedAt(5), context)).toMatchObject({ outcome: 'conflict' })
+    const other = createBucketPlace('other', createObjectStore(at, server.credentials))
+    const raced = await Promise.all([place.place(noteAt(10), context), other.place(forgedAt(10), context)])
+    expect(raced.map(({ outcome }) => outcome).sort()).toEqual(['conflict', 'held'])
+    const notes = await read({ kind: 's3', name: 'bucket', place: at }, server)
+    expect(textsOf(notes)).toEqual(expect.arrayContaining([checkpointAt(5), checkpointAt(6)]))
+    expect(notes).toHaveLength(3)
+    await server.stop()
+    await expect(place.place(noteAt(7), context)).rejects.toMatchObject(unavailable('ECONNREFUSED'))
+    await server.start()
+    expect(await place.place(noteAt(7), context)).toEqual({ outcome: 'held' })
+    for (const each of [place, other]) each.close()
+  })
+})
+
+const noWitness = witnessMissing()
+describe.skipIf(noWitness !== null)(`a witness${noWitness === null ? '' : ` (${noWitness})`}`, () => {
+  const NAME = 'example.com/ingest'
+  const key = testKey(NAME, 1)
+  let witness: Witness
+  beforeAll(async () => {
+    witness = await startWitness()
+  }, 600_000)
+  afterAll(() => witness?.close())
+
+  async function aLog(): Promise<{ readonly log: LogState; readonly origin: string }> {
+    const log = await fill({ topic: await broker.makeTopic(), count: 700 })
+    const { identity, incarnation } = log
+    return { log, origin: formatOrigin({ instance: NAME, ...identity, incarnation }) }
+  }
+  async function signed(log: LogState, origin: string, size: number, root?: Hash): Promise<NoteToPlace> {
+    const at = leafIndex(BigInt(size))
+    const true_ = await platform.store.reader.rootAt(log.logId, at)
+    const note = signCheckpoint({ origin, size: at, root: root ?? true_, extensions: [] }, [key])
+    return { logId: log.logId, checkpointId: randomUUID(), size: at, note }
+  }
+  const placeOf = (url = witness.url): NotePlace =>
+    createWitnessPlace({
+      name: 'witness',
+      url,
+      key: taken(parseWitnessKey(witness.verifierKey)),
+      log: platform.store.reader,
+    })
+
+  it('cosigns a log as it grows, whatever is known of what it knows', async () => {
+    const { log, origin } = await aLog()
+    await witness.knowLog(origin, [key.verifierKey.text])
+    const place = placeOf()
+    const ask = async (size: number, held: number) => {
+      const note = await signed(log, origin, size)
+      const heldSize = leafIndex(BigInt(held))
+      return { note, placed: await place.place(note, { heldSize, signal }) }
+    }
+    // From nothing; as expected; the same again; without a memory; with a false one.
+    for (const [size, held] of [
+      [300, 0],
+      [400, 300],
+      [400, 300],
+      [512, 0],
+      [600, 5],
+      [700, 699],
+    ] as const) {
+      const { note, placed } = await ask(size, held)
+      if (placed.outcome !== 'held') throw new Error(JSON.stringify(placed))
+      const whole = taken(parseNote(`${note.note}${placed.cosignatures}`))
+      const [cosignature, ...more] = taken(
+        cosignaturesOf(whole, [taken(parseWitnessKey(witness.verifierKey))]),
+      )
+      expect([cosignature?.key.name, more]).toEqual([witness.name, []])
+      expect(Math.abs(Number(cosignature?.timestamp) - Date.now() / 1_000)).toBeLessThan(60)
+    }
+    expect((await ask(350, 0)).placed).toMatchObject({
+      outcome: 'superseded',
+      detail: expect.stringContaining('700'),
+    })
+  })
+
+  it('that has seen another history says so: a conflict', async () => {
+    const { log, origin } = await aLog()
+    await witness.knowLog(origin, [key.verifierKey.text])
+    const place = placeOf()
+    const forged = Buffer.alloc(32, 7).toString('latin1') as Hash
+    expect((await place.place(await signed(log, origin, 300, forged), context)).outcome).toBe('held')
+    expect(await place.place(await signed(log, origin, 500), context)).toMatchObject({ outcome: 'conflict' })
+    expect(await place.place(await signed(log, origin, 300), context)).toMatchObject({ outcome: 'conflict' })
+    // It has seen more than the log has: the log was cut off.
+    const short = await aLog()
+    await witness.knowLog(short.origin, [key.verifierKey.text])
+    const body = { origin: short.origin, size: 9_000n, root: forged, extensions: [] }
+    const longer = { ...(await signed(short.log, short.origin, 1)), size: leafIndex(9_000n) }
+    expect((await place.place({ ...longer, note: signCheckpoint(body, [key]) }, context)).outcome).toBe(
+      'held',
+    )
+    expect(await place.place(await signed(short.log, short.origin, 700), context)).toMatchObject({
+      outcome: 'conflict',
+      detail: expect.stringContaining('9000'),
+    })
+  })
+
+  it('that does not know the log, or is away, is asked again later', async () => {
+    const { log, origin } = await aLog()
+    const note = await signed(log, origin, 300)
+    await expect(placeOf().place(note, context)).rejects.toMatchObject(unavailable('the witness'))
+    const [port = 0] = await lastingPorts(1)
+    await expect(placeOf(`http://127.0.0.1:${port}`).place(note, context)).rejects.toMatchObject(
+      unavailable('ECONNREFUSED'),
+    )
+    const aborted = AbortSignal.abort()
+    await expect(placeOf().place(note, { ...context, signal: aborted })).rejects.toMatchObject(
+      unavailable('the witness'),
+    )
+  })
+})

@@ -1,0 +1,163 @@
+/** Notes on their way as workflows: workers that die, places that are away, on real servers. */
+import { randomUUID } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { storeCheckpoint } from '../../activities/storeCheckpoint.ts'
+import { formatSigningKey } from '../../src/domain/evidence/noteKeys.ts'
+import { notePath, originOf } from '../../src/domain/evidence/notePlace.ts'
+import { workflowIdOfSending } from '../../src/replay/noteRelay.ts'
+import { createTemporalClient, type TemporalClient } from '../../src/replay/temporalClient.ts'
+import { startEdge } from '../api/edge.ts'
+import { testKey } from '../domain/evidence/keys.ts'
+import { appendTo, openLog, useStore } from '../store/fixture.ts'
+import { PlatformProcess, until } from '../support/platform.ts'
+import { testServers } from '../support/servers.ts'
+import { trueEvents } from '../verification/trueLog.ts'
+
+const fixture = useStore('sendnotes')
+const taskQueue = `test-${randomUUID()}`
+const NAME = 'example.com/ingest'
+const key = testKey(NAME, 1)
+const folder = mkdtempSync(join(tmpdir(), 'test-notes-'))
+/** The second is not there at first: a disk that is not mounted. */
+const [near, away] = ['near', 'away'].map((name) => join(folder, name)) as [string, string]
+const [nearName, awayName] = [`file://${near}`, `file://${away}`] as const
+const workers: PlatformProcess[] = []
+let temporal: TemporalClient
+
+beforeAll(() => {
+  mkdirSync(near)
+  const address = testServers().temporalAddress
+  temporal = createTemporalClient({ address, namespace: 'default', taskQueue, apiKey: null, tls: null })
+})
+afterAll(async () => {
+  await Promise.all(workers.map((worker) => worker.kill()))
+  for (const place of [nearName, awayName])
+    await temporal.client.workflow
+      .getHandle(workflowIdOfSending(taskQueue, place))
+      .terminate()
+      .catch(() => undefined)
+  await temporal.close()
+  rmSync(folder, { recursive: true })
+})
+
+function startWorker(): PlatformProcess {
+  const worker = new PlatformProcess('worker', {
+    KAFKA_BROKERS: testServers().kafkaBrokers,
+    KAFKA_TOPICS: 'not-a-target',
+    DATABASE_URL: fixture.database.appUrl,
+    TEMPORAL_ADDRESS: testServers().temporalAddress,
+    TEMPORAL_TASK_QUEUE: taskQueue,
+    CHECKPOINT_SIGNING_KEY: formatSigningKey(NAME, Buffer.alloc(32, 1)),
+    NOTE_PLACES: `${nearName},${awayName}`,
+  })
+  workers.push(worker)
+  return worker
+}
+
+const outputs = (): string => workers.map(({ output }) => output).join('\n')
+const standing = (place: string) =>
+  fixture.store.notes.standingOf([place]).then(([found]) => found ?? Promise.reject(new Error('no place')))
+const settled = (place: string, timeoutMs = 60_000) =>
+  until(async () => (await standing(place)).waiting === 0, timeoutMs, outputs)
+
+async function noteOf(checkpointId: string): Promise<{ readonly note: string; readonly size: bigint }> {
+  const { note, size } = (await fixture.store.checkpoints.getCheckpoint(checkpointId))?.positions[0] ?? {}
+  if (note === undefined || note === null || size === undefined) throw new Error('it is not signed')
+  return { note, size }
+}
+
+it('no note is forgotten, whoever dies, and no checkpoint fails because a place is away', {
+  timeout: 240_000,
+}, async () => {
+  const { store } = fixture
+  const open = await openLog(store)
+  const { topic } = open.log.identity
+  expect((await appendTo(store, open, trueEvents(0n, 300n), 300n)).kind).toBe('appended')
+  // A worker that died right after it had stored a checkpoint: nobody has started anything.
+  const { id: first } = await storeCheckpoint(
+    {
+      log: store.reader,
+      checkpoints: store.checkpoints,
+      signingKeys: store.signingKeys,
+      signing: { keys: [key], overlapMs: 0 },
+      checkpointStored: () => undefined,
+    },
+    { checkpointId: randomUUID(), request: { topic }, requestedBy: 'test' },
+  )
+  expect(await standing(nearName)).toMatchObject({ waiting: 1 })
+
+  const worker = startWorker()
+  const [, url = ''] = await worker.says(/"url":"(http:[^"]+)"/)
+  await settled(nearName)
+  const { note, size } = await noteOf(first)
+  const file = notePath(originOf(note) ?? '', size)
+  expect(readFileSync(join(near, file), 'utf8')).toBe(note)
+
+  // The other place is away: that is seen, and nothing is red.
+  await until(async () => (await standing(awayName)).failure !== null, 30_000, outputs)
+  expect(await standing(awayName)).toMatchObject({
+    waiting: 1,
+    failure: { detail: expect.stringContaining('ENOENT') },
+  })
+  const ready = await fetch(`${url}/health/ready`)
+  const shown = (await ready.json()) as { checks: { notes: unknown } }
+  expect([ready.status, shown.checks.notes]).toMatchObject([
+    200,
+    {
+      places: {
+        [nearName]: { waiting: 0 },
+        [awayName]: { waiting: 1, failure: { code: 'PLACE_UNAVAILABLE' } },
+      },
+    },
+  ])
+  const metrics = await (await fetch(`${url}/metrics`)).text()
+  expect(metrics).toContain(`notes_waiting{place="${awayName}"} 1`)
+  expect(metrics).toMatch(/notes_placed_total\{place="file:[^"]+near",outcome="held"\} 1/)
+
+  // A checkpoint is made as ever, and is on its way at once.
+  expect((await appendTo(store, open, trueEvents(300n, 400n), 400n)).kind).toBe('appended')
+  const second = randomUUID()
+  const startedAt = performance.now()
+  await temporal.client.workflow.execute('createCheckpoint', {
+    taskQueue,
+    workflowId: `checkpoint/${second}`,
+    args: [{ topic }],
+  })
+  await settled(nearName)
+  expect(performance.now() - startedAt).toBeLessThan(4_500)
+  expect(await standing(awayName)).toMatchObject({ waiting: 2 })
+
+  // The worker dies in the middle of its attempts; the place comes back; another worker ends it.
+  await worker.kill()
+  mkdirSync(away)
+  startWorker()
+  await settled(awayName, 120_000)
+  expect(existsSync(join(away, file))).toBe(true)
+  const described = await temporal.client.workflow
+    .getHandle(workflowIdOfSending(taskQueue, awayName))
+    .result()
+  expect(described).toMatchObject({ place: awayName })
+
+  const { queries, checkpoints, notes } = store
+  const edge = await startEdge({ queries: { ...queries, ...checkpoints, ...notes } })
+  try {
+    const view = (await (await fetch(`${edge.url}/checkpoint/${second}`)).json()) as {
+      positions: { heldBy: unknown }[]
+    }
+    expect(view.positions[0]?.heldBy).toEqual(
+      [awayName, nearName].map((place) => ({ place, outcome: 'held', at: expect.any(String) })),
+    )
+  } finally {
+    await edge.close()
+  }
+  const bad = { taskQueue, workflowId: `send-notes/${taskQueue}/bad` }
+  await expect(
+    temporal.client.workflow.execute('sendNotes', { ...bad, args: [{ place: 'no place' }] }),
+  ).rejects.toMatchObject({ cause: { type: 'BAD_REQUEST', message: expect.stringContaining('place') } })
+  await expect(
+    temporal.client.workflow.execute('sendNotes', { ...bad, args: [{ place: 'nowhere' }] }),
+  ).rejects.toMatchObject({ cause: { type: 'UNKNOWN_PLACE' } })
+})
