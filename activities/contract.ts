@@ -228,6 +228,11 @@ export interface ArchiveSliceResult {
   readonly done: boolean
 }
 
+export interface SealArchiveInput extends ArchiveInput {
+  /** The checkpoint that was made for the archive; null when none was needed. */
+  readonly checkpointId: string | null
+}
+
 export interface SealedArchive {
   readonly manifestHash: string
 }
@@ -268,7 +273,7 @@ export interface Activities {
   /** Writes leaves of one log into files, for some seconds. */
   archiveSlice(input: ArchiveLogInput): Promise<ArchiveSliceResult>
   /** Writes checkpoints and the manifest. */
-  sealArchive(input: ArchiveInput): Promise<SealedArchive>
+  sealArchive(input: SealArchiveInput): Promise<SealedArchive>
   /** Reads files of one log back, for some seconds. */
   verifyArchiveSlice(input: VerifyArchiveInput): Promise<VerifyArchiveResult>
   /** Writes the end of an archive down and returns what is known of it. */

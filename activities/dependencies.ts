@@ -3,12 +3,17 @@ import type { RecordVerdict } from '../src/domain/verification/deriveRow.ts'
 import type { FindingCounts } from '../src/domain/verification/finding.ts'
 import type { Logger } from '../src/logger.ts'
 import type {
+  ArchiveCodec,
+  ArchivePlace,
+  ArchiveStore,
   CheckpointStore,
   EventLogReader,
+  HoldStore,
   LogAudit,
   NotePlace,
   NoteStore,
   Placement,
+  ProducerStore,
   QueryStore,
   ReplayStore,
   SigningKeyStore,
@@ -67,6 +72,14 @@ export interface ActivityDependencies {
   readonly places: readonly NotePlace[]
   /** A checkpoint was stored: its notes wait. */
   readonly checkpointStored: () => void
+  readonly archives: ArchiveStore
+  /** Where archives are put; null where none is configured. */
+  readonly archivePlace: ArchivePlace | null
+  readonly archiveCodec: ArchiveCodec
+  readonly holds: Pick<HoldStore, 'listHolds'>
+  readonly producers: Pick<ProducerStore, 'listSources'>
+  /** Name of the installation where no key has said it yet. */
+  readonly instanceName: string
   readonly replays: ReplayStore
   readonly topics: TopicDirectory
   readonly lanes: TransactionLaneFactory

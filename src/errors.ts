@@ -34,6 +34,17 @@ const codes = {
   LOG_DAMAGED: { status: 409, retry: false, title: 'A stored event does not match its hash' },
   PRODUCER_KEY_MISSING: { status: 409, retry: false, title: 'The source has no valid key to verify with' },
   PRODUCERS_FULL: { status: 409, retry: false, title: 'There are as many keys or sources as there may be' },
+  // archives and recovery
+  ARCHIVE_NOT_FOUND: { status: 404, retry: false, title: 'There is no such archive' },
+  ARCHIVE_ENDED: { status: 409, retry: false, title: 'The archive has already ended' },
+  ARCHIVE_DAMAGED: { status: 409, retry: false, title: 'The archive is not what its manifest says' },
+  ARCHIVE_PLACE_MISSING: { status: 409, retry: false, title: 'No place for archives is configured' },
+  HOLD_UNCHANGED: { status: 409, retry: false, title: 'The legal hold is as it should be already' },
+  HELD: { status: 409, retry: false, title: 'A legal hold forbids it' },
+  NOT_ARCHIVED: { status: 409, retry: false, title: 'No verified archive holds all of it' },
+  DATABASE_NOT_EMPTY: { status: 409, retry: false, title: 'The database is not empty' },
+  NOTE_REFUSED: { status: 409, retry: false, title: 'A signed note cannot be believed' },
+  ROOT_MISMATCH: { status: 409, retry: false, title: 'The archive has another root than a signed note' },
   // source
   TOPIC_RECREATED: { status: 409, retry: false, title: 'The source topic was deleted and made again' },
   SOURCE_MISSING: { status: 404, retry: false, title: 'Kafka has no such source partition' },

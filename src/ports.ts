@@ -534,7 +534,7 @@ export interface NewArchive {
 
 export interface ArchiveRecord extends Omit<NewArchive, 'logs'> {
   readonly createdAt: Date
-  /** Newest checkpoint when it was planned: later ones are not in it. */
+  /** Newest checkpoint when it was planned: of later ones only that which was made for it is in it. */
   readonly checkpointSequence: bigint
   /** At most a thousand; none in lists. */
   readonly logs: readonly (ArchivedLog & {
@@ -579,10 +579,10 @@ export interface ArchiveStore {
   leavesOf(logId: LogId, fromLeaf: LeafIndex, toLeaf: LeafIndex): Promise<LeafRange>
   /** Compact range of the first `size` leaves. Throws LOG_DAMAGED. */
   frontierAt(logId: LogId, size: LeafIndex): Promise<Frontier>
-  /** Of sizes in (above, upTo], and of 0 when `above` is 0; by size, then id, from behind `after`. */
+  /** Over `upTo` leaves at most, made up to `sequence`, and the one with the id; by size, then id, from behind `after`. */
   checkpointsOf(
     logId: LogId,
-    range: { readonly above: bigint; readonly upTo: bigint; readonly sequence: bigint },
+    range: { readonly upTo: bigint; readonly sequence: bigint; readonly id: string | null },
     after: { readonly size: bigint; readonly id: string } | null,
     limit: number,
   ): Promise<readonly ArchivedCheckpoint[]>

@@ -1,5 +1,6 @@
 /** What can be asked of the workflows while they run. Names are an interface: people use them with `temporal workflow update`. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow'
+import type { ArchiveProgress } from '../src/domain/archive/view.ts'
 import type { ReplayView } from '../src/domain/replayView.ts'
 import type { VerificationProgress } from '../src/domain/verification/view.ts'
 
@@ -10,6 +11,9 @@ export const progress = defineQuery<ReplayView>('progress')
 
 /** Of a verification. */
 export const verificationProgress = defineQuery<VerificationProgress>('progress')
+
+/** Of an archive. */
+export const archiveProgress = defineQuery<ArchiveProgress>('progress')
 
 export interface LogReport {
   readonly partition: number

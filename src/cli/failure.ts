@@ -29,6 +29,8 @@ const flags: Readonly<Record<string, string>> = {
   incarnation: '--incarnation',
   everyMinutes: '--every-minutes',
   fromLeaf: '--from-leaf',
+  notes: '--notes',
+  place: 'the place',
   toLeaf: '--to-leaf',
   tenantId: '--tenant-id',
   everySeconds: '--every-seconds',

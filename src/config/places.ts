@@ -1,3 +1,4 @@
+import { type ArchivePlaceConfig, parseArchivePlace } from '../domain/archive/place.ts'
 import { type NotePlaceConfig, parseNotePlaces } from '../domain/evidence/notePlace.ts'
 import { contentOf } from './signing.ts'
 import type { Variables } from './variables.ts'
@@ -5,6 +6,8 @@ import type { Variables } from './variables.ts'
 export interface PlacesConfig {
   /** Where notes of checkpoints are sent. */
   readonly notes: readonly NotePlaceConfig[]
+  /** Where archives are put; null: nowhere. */
+  readonly archives: ArchivePlaceConfig | null
   /** For every bucket; null: those that the machine has by itself. */
   readonly s3Credentials: {
     readonly accessKeyId: string
@@ -21,7 +24,19 @@ export function readPlaces(
 ): PlacesConfig {
   const { places, problems: wrong } = parseNotePlaces(values.NOTE_PLACES ?? '')
   problems.push(...wrong.map((problem) => `NOTE_PLACES ${problem}`))
-  return { notes: places, s3Credentials: readS3Credentials(values, readFile, problems) }
+  return {
+    notes: places,
+    archives: readArchivePlace(values, problems),
+    s3Credentials: readS3Credentials(values, readFile, problems),
+  }
+}
+
+function readArchivePlace(values: Partial<Variables>, problems: string[]): ArchivePlaceConfig | null {
+  if (values.ARCHIVE_PLACE === undefined) return null
+  const place = parseArchivePlace(values.ARCHIVE_PLACE)
+  if (place.ok) return place.value
+  problems.push(`ARCHIVE_PLACE ${place.problem}`)
+  return null
 }
 
 /** The same as for NOTE_PLACES, for whoever else uses a bucket. */

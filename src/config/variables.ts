@@ -138,6 +138,7 @@ export const variables = z.object({
   CHECKPOINT_NEXT_SIGNING_KEY_FILE: z.string().optional(),
   CHECKPOINT_KEY_OVERLAP_HOURS: integer(168, 0, 87_600),
   NOTE_PLACES: z.string().default(''),
+  ARCHIVE_PLACE: z.string().optional(),
   S3_ACCESS_KEY_ID: z.string().optional(),
   S3_SECRET_ACCESS_KEY: z.string().optional(),
   S3_SECRET_ACCESS_KEY_FILE: z.string().optional(),

@@ -5,6 +5,8 @@ import type { RecordVerdict } from '../domain/verification/deriveRow.ts'
 import { createRecordDecoder } from '../ingest/decoder.ts'
 import { createTargetReader } from '../kafka/target-reader.ts'
 import { createTransactionLaneFactory } from '../kafka/transaction-lane.ts'
+import { zstdCodec } from '../places/archives/codec.ts'
+import { openArchivePlace } from '../places/archives/open.ts'
 import { createNotePlaces } from '../places/places.ts'
 import { startNoteRelay } from '../replay/noteRelay.ts'
 import type { TemporalClient } from '../replay/temporalClient.ts'
@@ -32,6 +34,15 @@ export function startWorkerRole(context: RoleContext, temporal: TemporalClient):
     activities: {
       log: store.reader,
       checkpoints: store.checkpoints,
+      archives: store.archives,
+      archivePlace:
+        config.places.archives === null
+          ? null
+          : openArchivePlace(config.places.archives, config.places.s3Credentials),
+      archiveCodec: zstdCodec,
+      holds: store.holds,
+      producers: store.producers,
+      instanceName: config.signing.instanceName,
       replays: store.replays,
       signingKeys: store.signingKeys,
       signing: config.signing,

@@ -169,8 +169,33 @@ export class CopyRows {
 
 /** Overwrites eight bytes `displacement` behind the start of every row; they must lie in the row's head. */
 export function stampRows(rows: CopyRows, displacement: number, high: number, low: number): void {
+  visitHeads(rows, displacement, (view, at) => {
+    view.setInt32(at, high)
+    view.setInt32(at + 4, low)
+  })
+}
+
+/** The same with a value for each row. */
+export function stampEachRow(
+  rows: CopyRows,
+  displacement: number,
+  halvesOfRow: (row: number) => { readonly high: number; readonly low: number },
+): void {
+  visitHeads(rows, displacement, (view, at, row) => {
+    const { high, low } = halvesOfRow(row)
+    view.setInt32(at, high)
+    view.setInt32(at + 4, low)
+  })
+}
+
+function visitHeads(
+  rows: CopyRows,
+  displacement: number,
+  visit: (view: DataView, at: number, row: number) => void,
+): void {
   let index = 0
   let before = 0
+  let row = 0
   let chunk = rows.chunks[0]
   for (const start of rows.starts) {
     while (chunk !== undefined && start >= before + chunk.end - MESSAGE_HEAD_BYTES) {
@@ -178,8 +203,6 @@ export function stampRows(rows: CopyRows, displacement: number, high: number, lo
       chunk = rows.chunks[++index]
     }
     if (chunk === undefined) throw new RangeError('a row starts behind the last chunk')
-    const at = MESSAGE_HEAD_BYTES + start - before + displacement
-    chunk.view.setInt32(at, high)
-    chunk.view.setInt32(at + 4, low)
+    visit(chunk.view, MESSAGE_HEAD_BYTES + start - before + displacement, row++)
   }
 }

@@ -1,6 +1,15 @@
 import type { Pool } from 'pg'
-import { type Hash, type LeafIndex, type LogId, leafIndex, type Offset, offset } from '../domain/model.ts'
-import { rootFromParts, rootPlan } from '../domain/pastRoot.ts'
+import { rootOf } from '../domain/merkle.ts'
+import {
+  type Frontier,
+  type Hash,
+  type LeafIndex,
+  type LogId,
+  leafIndex,
+  type Offset,
+  offset,
+} from '../domain/model.ts'
+import { frontierFromParts, rootPlan } from '../domain/pastRoot.ts'
 import type { EventFilters } from '../domain/replay.ts'
 import { ServiceError } from '../errors.ts'
 import type { LogRangeCount } from '../ports.ts'
@@ -50,7 +59,7 @@ const notIngested = (id: LogId, head: Mark, to: bigint): ServiceError =>
     `Log ${id} has taken the offsets below ${head.offset}, not yet ${to}`,
   )
 
-const windowBetween = (id: LogId, from: Offset, to: Offset, before: Mark, after: Mark): Window => ({
+export const windowBetween = (id: LogId, from: Offset, to: Offset, before: Mark, after: Mark): Window => ({
   logId: id,
   from,
   to,
@@ -133,7 +142,11 @@ export async function sizeAt(pool: Pool, id: LogId, at: Offset): Promise<LeafInd
  * Root of the first `size` leaves. Throws OFFSET_NOT_INGESTED when the log is smaller, LOG_DAMAGED when nodes or
  * leaves are missing.
  */
-export async function rootAt(pool: Pool, id: LogId, size: LeafIndex): Promise<Hash> {
+export const rootAt = async (pool: Pool, id: LogId, size: LeafIndex): Promise<Hash> =>
+  rootOf(await frontierAt(pool, id, size), size)
+
+/** Compact range of the first `size` leaves. Throws like `rootAt`. */
+export async function frontierAt(pool: Pool, id: LogId, size: LeafIndex): Promise<Frontier> {
   const plan = rootPlan(size)
   const { head } = await surroundings(pool, id, 0n, 1)
   if (size > head.leaves)
@@ -142,7 +155,7 @@ export async function rootAt(pool: Pool, id: LogId, size: LeafIndex): Promise<Ha
   for (const range of plan.nodes) nodes.push(await nodeHashes(pool, id, range))
   const leaves = await leafHashes(pool, id, plan.leaves)
   try {
-    return rootFromParts(plan, { nodes, leaves })
+    return frontierFromParts(plan, { nodes, leaves })
   } catch (error) {
     throw new ServiceError('LOG_DAMAGED', `Log ${id} lacks nodes or leaves below ${size}`, { cause: error })
   }
@@ -186,7 +199,7 @@ export async function leafHashes(
 }
 
 /** Offset where the block begins: behind the block before it; below any offset for the first. */
-async function blockStart(pool: Pool, id: LogId, block: bigint): Promise<Offset> {
+export async function blockStart(pool: Pool, id: LogId, block: bigint): Promise<Offset> {
   if (block === 0n) return offset(0n)
   const { rows } = await pool.query<{ end_offset: string }>(
     'select end_offset from public.log_nodes where log_id = $1 and level = 8 and index = $2',

@@ -10,6 +10,7 @@ import { createRecordDecoder } from '../../src/ingest/decoder.ts'
 import { createTargetReader } from '../../src/kafka/target-reader.ts'
 import { createTransactionLaneFactory } from '../../src/kafka/transaction-lane.ts'
 import { createLogger } from '../../src/logger.ts'
+import { zstdCodec } from '../../src/places/archives/codec.ts'
 import type { LogState } from '../../src/ports.ts'
 import { createDatabase, type Database } from '../../src/store/database.ts'
 import { createStore, type Store } from '../../src/store/store.ts'
@@ -49,6 +50,12 @@ export function usePlatform(name: string) {
       replays,
       signingKeys,
       signing: { keys: [], overlapMs: 0 },
+      archives: platform.store.archives,
+      archivePlace: null,
+      archiveCodec: zstdCodec,
+      holds: platform.store.holds,
+      producers: platform.store.producers,
+      instanceName: 'example.com/ingest',
       notes: platform.store.notes,
       places: [],
       checkpointStored: ignore,

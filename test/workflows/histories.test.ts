@@ -33,6 +33,7 @@ describe('a recorded history', () => {
       'replay-',
       'replayLog-',
       'createCheckpoint',
+      'archive-',
       'scheduledCheckpoint-',
       'sendNotes-',
       'verifyLog-',

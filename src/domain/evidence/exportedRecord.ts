@@ -65,7 +65,8 @@ export function leafOf(content: LeafContent): Hash {
   }
 }
 
-function singleRecord({ key, headers, value, ...record }: PlainRecord): SourceRecords {
+/** The record as ingest has it, alone. */
+export function singleRecord({ key, headers, value, ...record }: PlainRecord): SourceRecords {
   const keyEnd = key?.length ?? 0
   const headersEnd = keyEnd + headers.length
   const at = (position: number, bytes: Buffer | null) => Int32Array.of(bytes === null ? -1 : position)

@@ -53,6 +53,8 @@ export interface StoredDeadLetterRow {
   readonly leafIndex: bigint
   readonly leafHash: Hash
   readonly code: string
+  /** For people; nothing proves it. */
+  readonly detail: string
   readonly ingestedMs: number
   readonly bytes: number
 }

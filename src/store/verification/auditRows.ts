@@ -79,6 +79,7 @@ interface DeadLetterRow {
   readonly leaf_index: string
   readonly kafka_timestamp: string
   readonly code: string
+  readonly detail: string
   readonly key: Buffer | null
   readonly headers: Buffer
   readonly value: Buffer | null
@@ -93,7 +94,7 @@ export async function auditDeadLetters(
   maxBytes: number,
 ): Promise<readonly StoredDeadLetterRow[]> {
   const { rows } = await pool.query<DeadLetterRow>(
-    `select "offset", last_offset, leaf_index, kafka_timestamp, code, key, headers, value, leaf_hash,
+    `select "offset", last_offset, leaf_index, kafka_timestamp, code, detail, key, headers, value, leaf_hash,
             extract(epoch from ingested_at) * 1000 as ingested_ms
        from (select d.*, sum(coalesce(octet_length(value), 0)::bigint) over (order by "offset" rows unbounded preceding)
                          - coalesce(octet_length(value), 0) as before
@@ -111,6 +112,7 @@ export async function auditDeadLetters(
       leafIndex: BigInt(row.leaf_index),
       leafHash: hashOf(row.leaf_hash),
       code: row.code,
+      detail: row.detail,
       ingestedMs: Number(row.ingested_ms),
       bytes: bytesOf(row),
     }

@@ -1,0 +1,97 @@
+/** Writes leaves of one log into files for some seconds. What is written, the database knows: a slice goes on behind it. */
+import { FILE_BYTES, FILE_LINES, putLines } from '../../src/archive/files.ts'
+import { leafLines } from '../../src/archive/leafLines.ts'
+import { formatOrigin } from '../../src/domain/evidence/origin.ts'
+import { type LeafIndex, leafIndex, type Offset, offset } from '../../src/domain/model.ts'
+import { ServiceError } from '../../src/errors.ts'
+import type { ArchiveRecord } from '../../src/ports.ts'
+import type { ArchiveLogInput, ArchiveSliceResult } from '../contract.ts'
+import type { ActivityDependencies, ActivityScope } from '../dependencies.ts'
+import { requirePlace } from './planArchive.ts'
+
+export type PlannedPart = ArchiveRecord['logs'][number]
+
+export interface LoadedPart {
+  readonly archive: ArchiveRecord
+  readonly part: PlannedPart
+  readonly origin: string
+  readonly instance: string
+}
+
+/** Throws ARCHIVE_NOT_FOUND, UNKNOWN_PARTITION. */
+export async function loadPart(
+  deps: Pick<ActivityDependencies, 'archives' | 'signingKeys' | 'instanceName'>,
+  archiveId: string,
+  logId: number,
+): Promise<LoadedPart> {
+  const archive = await deps.archives.getArchive(archiveId)
+  if (archive === null) throw new ServiceError('ARCHIVE_NOT_FOUND', `there is no archive ${archiveId}`)
+  const part = archive.logs.find((log) => log.logId === logId)
+  if (part === undefined)
+    throw new ServiceError('UNKNOWN_PARTITION', `the archive ${archiveId} is not of the log ${logId}`)
+  const instance = await instanceOf(deps)
+  const { identity, incarnation } = part
+  return { archive, part, instance, origin: formatOrigin({ instance, ...identity, incarnation }) }
+}
+
+/** As checkpoints name it. */
+export const instanceOf = async ({
+  signingKeys,
+  instanceName,
+}: Pick<ActivityDependencies, 'signingKeys' | 'instanceName'>): Promise<string> =>
+  (await signingKeys.keyState()).periods[0]?.key.name ?? instanceName
+
+/**
+ * Goes on behind the last file that is noted, for `sliceMs` or to the end. A file that was put and not noted is put again,
+ * with the same bytes under the same name. Throws LOG_DAMAGED, PLACE_UNAVAILABLE.
+ */
+export async function archiveSlice(
+  deps: ActivityDependencies,
+  scope: ActivityScope,
+  { archiveId, logId }: ArchiveLogInput,
+): Promise<ArchiveSliceResult> {
+  const place = requirePlace({ place: deps.archivePlace })
+  const deadlineMs = deps.now() + deps.settings.sliceMs
+  const { part, origin } = await loadPart(deps, archiveId, logId)
+  const last = await deps.archives.lastFile(archiveId, part.logId, 'leaves')
+  let ordinal = last === null ? 0 : last.ordinal + 1
+  let leaf: LeafIndex = last?.toLeaf ?? part.fromLeaf
+  let at: Offset = last?.toOffset ?? part.fromOffset
+  const result = (): ArchiveSliceResult => ({ written: String(leaf), done: leaf >= part.toLeaf })
+  if (result().done) return result()
+
+  let lines: string[] = []
+  let bytes = 0
+  let end = at
+  const put = async (): Promise<void> => {
+    const to = leafIndex(leaf + BigInt(lines.length))
+    // The last file reaches to the end of the range, over offsets that hold nothing.
+    const toOffset = to === part.toLeaf ? part.toOffset : end
+    const target = { archiveId, log: part, kind: 'leaves', from: leaf, to } as const
+    const file = await putLines(place, deps.archiveCodec, target, lines, scope.signal)
+    await deps.archives.insertFile(archiveId, part.logId, {
+      ...file,
+      ...{ kind: 'leaves', ordinal, lines: lines.length },
+      ...{ fromLeaf: leaf, toLeaf: to, fromOffset: at, toOffset },
+    })
+    ordinal++
+    leaf = to
+    at = toOffset
+    lines = []
+    bytes = 0
+    scope.report({ written: String(leaf) })
+  }
+  const rest = { fromLeaf: leaf, toLeaf: part.toLeaf, fromOffset: at, toOffset: part.toOffset }
+  for await (const page of leafLines(deps.audit, { logId: part.logId, origin }, rest)) {
+    for (const { line, end: behind } of page) {
+      lines.push(line)
+      bytes += line.length + 1
+      end = offset(behind)
+      if (bytes >= FILE_BYTES || lines.length === FILE_LINES) await put()
+    }
+    if (scope.signal.aborted || (lines.length === 0 && deps.now() >= deadlineMs)) return result()
+    if (deps.now() >= deadlineMs && leaf > (last?.toLeaf ?? part.fromLeaf)) return result()
+  }
+  if (lines.length > 0) await put()
+  return result()
+}

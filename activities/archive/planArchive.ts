@@ -1,0 +1,124 @@
+/** The beginning of an archive, written down: which leaves of which logs it is to hold. */
+import type { ArchiveRequest } from '../../src/domain/archive/request.ts'
+import { rootOf } from '../../src/domain/merkle.ts'
+import { leafIndex } from '../../src/domain/model.ts'
+import { ServiceError } from '../../src/errors.ts'
+import type {
+  ArchivedLog,
+  ArchivePlace,
+  ArchiveRecord,
+  ArchiveStore,
+  LeafRange,
+  LogState,
+  QueryStore,
+} from '../../src/ports.ts'
+import type { PlanArchiveInput, PlannedArchive } from '../contract.ts'
+import type { ActivityDependencies } from '../dependencies.ts'
+import { refuse } from '../ranges.ts'
+import { logsToVerify } from '../verification/planVerification.ts'
+
+export interface RangeDependencies {
+  readonly logs: Pick<QueryStore, 'allLogs'>
+  readonly archives: Pick<ArchiveStore, 'leavesBetween' | 'leavesOf'>
+}
+
+export interface WantedPart {
+  readonly log: LogState
+  readonly range: LeafRange
+}
+
+/**
+ * The parts of logs that a request means, as they stand now; logs without a leaf in the range are left out. Reads only. Throws
+ * UNKNOWN_TOPIC, UNKNOWN_PARTITION, RANGE_EMPTY.
+ */
+export async function partsToArchive(
+  { logs, archives }: RangeDependencies,
+  request: ArchiveRequest,
+): Promise<readonly WantedPart[]> {
+  const { from, to, fromLeaf, toLeaf } = request
+  const found = await logsToVerify(logs, request)
+  const parts: WantedPart[] = []
+  for (const log of found) {
+    const range =
+      fromLeaf === undefined && toLeaf === undefined
+        ? await archives.leavesBetween(log.logId, msOf(from), msOf(to))
+        : await archives.leavesOf(
+            log.logId,
+            leafIndex(BigInt(fromLeaf ?? 0)),
+            toLeaf === undefined ? log.position.size : leafIndex(BigInt(toLeaf)),
+          )
+    if (range.fromLeaf < range.toLeaf) parts.push({ log, range })
+  }
+  if (parts.length === 0) {
+    const path =
+      fromLeaf !== undefined || toLeaf !== undefined ? 'fromLeaf' : from === undefined ? 'topic' : 'from'
+    throw refuse('RANGE_EMPTY', path, `nothing of ${request.topic} lies in the range`)
+  }
+  return parts
+}
+
+const msOf = (text: string | undefined): number | null => (text === undefined ? null : Date.parse(text))
+
+/** Throws ARCHIVE_PLACE_MISSING. */
+export function requirePlace({ place }: { readonly place: ArchivePlace | null }): ArchivePlace {
+  if (place !== null) return place
+  throw new ServiceError(
+    'ARCHIVE_PLACE_MISSING',
+    'No place for archives is configured: set ARCHIVE_PLACE for workers and API',
+  )
+}
+
+/** Can be repeated: what is stored under the id stays. Throws what `partsToArchive` and `requirePlace` throw. */
+export async function planArchive(
+  deps: ActivityDependencies,
+  { archiveId, workflowId, request, requestedBy }: PlanArchiveInput,
+): Promise<PlannedArchive> {
+  const place = requirePlace({ place: deps.archivePlace })
+  const stored = (await deps.archives.getArchive(archiveId)) ?? (await plan(deps, place))
+  if (stored.workflowId !== workflowId)
+    throw new ServiceError('BAD_REQUEST', `workflowId: the archive ${archiveId} is another workflow's`)
+  return {
+    concurrency: deps.settings.concurrency,
+    uncovered: await hasUncovered(deps, stored),
+    logs: stored.logs.map((log) => ({
+      logId: log.logId,
+      name: nameOf(log),
+      fromLeaf: String(log.fromLeaf),
+      toLeaf: String(log.toLeaf),
+    })),
+  }
+
+  async function plan(
+    { archives, logs }: ActivityDependencies,
+    { name }: ArchivePlace,
+  ): Promise<ArchiveRecord> {
+    const parts = await partsToArchive({ archives, logs }, request)
+    const planned: ArchivedLog[] = []
+    for (const { log, range } of parts) {
+      const frontier = await archives.frontierAt(log.logId, range.toLeaf)
+      planned.push({ logId: log.logId, ...range, rootHash: rootOf(frontier, range.toLeaf) })
+    }
+    return await archives.insertArchive({
+      ...{ id: archiveId, workflowId, request, place: name, createdBy: requestedBy },
+      logs: planned,
+    })
+  }
+}
+
+/** Whether a checkpoint made now would be the first signed one over the end of a part. Only newest incarnations get one. */
+async function hasUncovered(deps: ActivityDependencies, archive: ArchiveRecord): Promise<boolean> {
+  if (deps.signing.keys.length === 0) return false
+  for (const { logId, toLeaf, identity, incarnation } of archive.logs) {
+    const newest = (await deps.log.logsOf(identity.topic)).find(
+      (log) => log.identity.partition === identity.partition,
+    )
+    if (newest?.incarnation !== incarnation) continue
+    if ((await deps.checkpoints.newestCovering(logId, leafIndex(toLeaf - 1n))) === null) return true
+  }
+  return false
+}
+
+export const nameOf = ({ identity, incarnation }: ArchiveRecord['logs'][number]): string =>
+  incarnation === 1
+    ? `${identity.topic}/${identity.partition}`
+    : `${identity.topic}/${identity.partition}, incarnation ${incarnation}`

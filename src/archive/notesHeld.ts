@@ -1,0 +1,46 @@
+/** Signed notes that were kept outside the database: what each says of which log. */
+import { openCheckpoint } from '../domain/evidence/checkpointNote.ts'
+import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
+import type { Hash } from '../domain/model.ts'
+import { ServiceError } from '../errors.ts'
+
+export interface HeldNote {
+  /** For people: where it lies. */
+  readonly name: string
+  readonly text: string
+}
+
+export interface HeldRoot {
+  readonly name: string
+  readonly size: bigint
+  readonly root: Hash
+}
+
+/**
+ * By origin, by size. Two notes of one size are one, when they say the same. Throws NOTE_REFUSED for a note that no known
+ * key has signed, and for two that contradict each other.
+ */
+export function readHeldNotes(
+  notes: readonly HeldNote[],
+  keys: readonly VerifierKey[],
+): ReadonlyMap<string, readonly HeldRoot[]> {
+  const byOrigin = new Map<string, Map<bigint, HeldRoot>>()
+  for (const { name, text } of notes) {
+    const opened = openCheckpoint(text, { keys })
+    if (!opened.ok) throw new ServiceError('NOTE_REFUSED', `${name}: ${opened.detail}`)
+    const { origin, size, root } = opened.value
+    const known = byOrigin.get(origin) ?? new Map<bigint, HeldRoot>()
+    byOrigin.set(origin, known)
+    const other = known.get(size)
+    if (other !== undefined && other.root !== root)
+      throw new ServiceError(
+        'NOTE_REFUSED',
+        `${name} and ${other.name} say two things of ${origin} at ${size} leaves`,
+      )
+    known.set(size, { name, size, root })
+  }
+  const sorted = [...byOrigin].map(
+    ([origin, roots]) => [origin, [...roots.values()].sort((a, b) => (a.size < b.size ? -1 : 1))] as const,
+  )
+  return new Map(sorted)
+}

@@ -1,0 +1,56 @@
+/** Archives and recoveries in lines for people. */
+import type { MissingRange, RecoveredLogView, RecoveryReport } from '../../domain/archive/recoveryView.ts'
+import type { ArchiveView } from '../../domain/archive/view.ts'
+import { formatCount } from '../format.ts'
+
+export function formatArchive({ id, status, place, progress, logs, createdAt }: ArchiveView): string[] {
+  const { leaves, files, bytes } = progress
+  return [
+    `${id}  ${status}, ${formatCount(leaves)} leaves in ${files} files, ${formatCount(bytes)} bytes, ${createdAt}`,
+    ...(logs.length > 0 ? [`  at ${place}`] : []),
+    ...logs.map(
+      ({ topic, partition, incarnation, fromLeaf, toLeaf, rootHash }) =>
+        `  ${topic}/${partition}, incarnation ${incarnation}: leaves ${fromLeaf} to ${toLeaf}, root ${rootHash}`,
+    ),
+  ]
+}
+
+export function formatRecovery(report: RecoveryReport): string[] {
+  const { archives, unfinished, logs, withoutArchive, checkpoints, complete } = report
+  return [
+    `${logs.length} logs and ${checkpoints} checkpoints from ${archives.length} archives`,
+    ...unfinished.map((id) => `  ${id} was never finished: left alone`),
+    ...logs.flatMap(formatLog),
+    ...withoutArchive.map(
+      ({ origin, leaves }) =>
+        `  ${origin}: no archive, and a note says that it had ${formatCount(leaves)} leaves`,
+    ),
+    complete ? 'nothing is lost' : 'SOMETHING IS LOST',
+  ]
+}
+
+function formatLog(log: RecoveredLogView): string[] {
+  const { topic, partition, incarnation, leaves, events, deadLetters, gaps, nextOffset } = log
+  const proven =
+    log.provenTo === null
+      ? 'no note held elsewhere to compare with'
+      : `proven up to leaf ${log.provenTo} by ${log.notes.matched} notes held elsewhere`
+  return [
+    `  ${topic}/${partition}, incarnation ${incarnation}: ${formatCount(leaves)} leaves (${formatCount(events)} events, ${formatCount(deadLetters)} dead letters, ${formatCount(gaps)} gaps), next offset ${nextOffset}`,
+    `    root ${log.rootHash}, ${proven}`,
+    ...(log.reclassified === '0'
+      ? []
+      : [`    ${log.reclassified} events are dead letters by this version's verdict`]),
+    ...log.missing.map(formatMissing),
+    ...(log.followedBy === undefined
+      ? []
+      : [
+          `    stays as it is; incarnation ${log.followedBy.incarnation} was opened behind it, from offset ${log.followedBy.startOffset}`,
+        ]),
+  ]
+}
+
+function formatMissing({ state, fromLeaf, toLeaf, fromOffset, toOffset, detail }: MissingRange): string {
+  const leaves = `leaves ${fromLeaf} to ${toLeaf ?? '?'}`
+  return `    missing (${state}): ${leaves}, offsets ${fromOffset} to ${toOffset ?? '?'}: ${detail}`
+}

@@ -1,0 +1,229 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Command } from 'commander'
+import { type HoldView, parseHoldRequest } from '../../domain/archive/hold.ts'
+import { parseArchiveRequest } from '../../domain/archive/request.ts'
+import { type ArchiveView, archiveEnded } from '../../domain/archive/view.ts'
+import type { FetchContext } from '../evidence/fetch.ts'
+import { badInput, CliFailure } from '../failure.ts'
+import { formatCount } from '../format.ts'
+import { formatArchive, formatRecovery } from './present.ts'
+import type { ArchiveTools } from './tools.ts'
+
+export interface ArchiveContext extends FetchContext {
+  /** Called by the commands that need no service, and by no other. */
+  readonly tools: () => Promise<ArchiveTools>
+}
+
+const POLL_MS = 500
+const LINE_EVERY_MS = 5_000
+
+interface CreateFlags {
+  readonly topic: string
+  readonly partition?: string
+  readonly incarnation?: string
+  readonly from?: string
+  readonly to?: string
+  readonly fromLeaf?: string
+  readonly toLeaf?: string
+  readonly reason?: string
+  readonly detach?: boolean
+}
+
+/** The commands of `pnpm archive`. `verify`, `recover` and `detach` need no service. */
+export function createArchiveProgram(context: ArchiveContext): Command {
+  const program = new Command('archive')
+    .description(
+      'Copy logs to a place outside the database, keep them there, and rebuild a database from them',
+    )
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/\n(?=.)/g, ' ')) })
+  const add = (name: string, description: string): Command =>
+    program
+      .command(name)
+      .description(description)
+      .option('--json', 'one JSON object on stdout; progress goes to stderr')
+  addArchiveCommands(add, context)
+  addHoldCommands(add, context)
+  addToolCommands(add, context)
+  return program
+}
+
+type Add = (name: string, description: string) => Command
+
+function addArchiveCommands(add: Add, context: ArchiveContext): void {
+  add('create', 'archive the logs of a topic to ARCHIVE_PLACE of the workers, and read all of it back')
+    .requiredOption('--topic <topic>', 'source topic')
+    .option('--partition <number>', 'only this source partition')
+    .option('--incarnation <number>', 'only this log among those of the partition')
+    .option('--from <time>', 'only what was ingested at this day or time, or later')
+    .option('--to <time>', 'only what was ingested before this day or time')
+    .option('--from-leaf <number>', 'first leaf, with --partition')
+    .option('--to-leaf <number>', 'leaf behind the last one')
+    .option('--reason <text>', 'why, for the record')
+    .option('--detach', 'start it and do not wait for its end')
+    .action((flags: CreateFlags) => create(flags, context))
+  add('list', 'show the newest archives').action(async () => {
+    const page = (await context.connect().get('/archives?limit=50')) as { items: readonly ArchiveView[] }
+    context.terminal.result(page)
+    for (const archive of page.items) for (const line of formatArchive(archive)) context.terminal.line(line)
+    if (page.items.length === 0) context.terminal.line('there is no archive')
+  })
+  add('show', 'watch an archive to its end, and show what is in it')
+    .argument('<id>')
+    .action((id: string) => follow(id, context))
+  add('cancel', 'end an archive that is being made')
+    .argument('<id>')
+    .action(async (id: string) => {
+      const view = (await context
+        .connect()
+        .post(`/archives/${encodeURIComponent(id)}/cancel`, {})) as ArchiveView
+      context.terminal.result(view)
+      context.terminal.line(`archive ${view.id} is being cancelled`)
+    })
+}
+
+const numberOf = (given: string | undefined): number | string | undefined =>
+  given !== undefined && /^\d{1,10}$/.test(given) ? Number(given) : given
+
+async function create({ detach = false, ...flags }: CreateFlags, context: ArchiveContext): Promise<void> {
+  const { topic, partition, incarnation, from, to, fromLeaf, toLeaf, reason } = flags
+  const parsed = parseArchiveRequest({
+    topic,
+    ...(partition !== undefined && { partition: numberOf(partition) }),
+    ...(incarnation !== undefined && { incarnation: numberOf(incarnation) }),
+    ...(from !== undefined && { from }),
+    ...(to !== undefined && { to }),
+    ...(fromLeaf !== undefined && { fromLeaf }),
+    ...(toLeaf !== undefined && { toLeaf }),
+    ...(reason !== undefined && { reason }),
+  })
+  if (!parsed.ok) throw badInput(parsed.problems)
+  const view = (await context.connect().post('/archives', parsed.value)) as ArchiveView
+  context.terminal.line(`archive ${view.id} started`)
+  if (!detach) return await follow(view.id, context)
+  context.terminal.line(`Follow it: pnpm archive show ${view.id}`)
+  context.terminal.result(view)
+}
+
+/** Throws CliFailure, exit code 1, when it was not verified. */
+async function follow(id: string, { terminal, connect }: ArchiveContext): Promise<void> {
+  const api = connect()
+  let linedAt = performance.now()
+  for (;;) {
+    const view = (await api.get(`/archives/${encodeURIComponent(id)}`)) as ArchiveView
+    if (archiveEnded(view.status)) {
+      terminal.result(view)
+      for (const line of formatArchive(view)) terminal.line(line)
+      if (view.status === 'verified') return
+      const why = view.error === undefined ? '' : `: ${view.error.code}: ${view.error.detail}`
+      throw new CliFailure(1, view.error?.code ?? 'INTERNAL', `archive ${id} ${view.status}${why}`)
+    }
+    if (performance.now() - linedAt >= LINE_EVERY_MS) {
+      linedAt = performance.now()
+      const { written, leaves } = view.progress
+      terminal.line(`running  ${formatCount(written)} of ${formatCount(leaves)} leaves written`)
+    }
+    await sleep(POLL_MS)
+  }
+}
+
+interface HoldFlags {
+  readonly topic?: string
+  readonly tenantId?: string
+  readonly reason: string
+}
+
+function addHoldCommands(add: Add, context: ArchiveContext): void {
+  const ofSubject = (command: Command): Command =>
+    command
+      .option('--topic <topic>', 'all events of this source topic')
+      .option('--tenant-id <id>', 'all events of this tenant')
+      .requiredOption('--reason <text>', 'why, for the record')
+  ofSubject(add('hold', 'set a legal hold: no partition with such events is detached')).action(
+    (flags: HoldFlags) => putHold('/legal-holds', flags, context),
+  )
+  ofSubject(add('lift', 'lift a legal hold')).action((flags: HoldFlags) =>
+    putHold('/legal-holds/lift', flags, context),
+  )
+  add('holds', 'show all legal holds, those that were lifted too').action(async () => {
+    const page = (await context.connect().get('/legal-holds')) as { items: readonly HoldView[] }
+    context.terminal.result(page)
+    for (const hold of page.items) context.terminal.line(formatHold(hold))
+    if (page.items.length === 0) context.terminal.line('there is no legal hold')
+  })
+}
+
+async function putHold(path: string, flags: HoldFlags, { connect, terminal }: ArchiveContext): Promise<void> {
+  const { topic, tenantId, reason } = flags
+  const body = { ...(topic !== undefined && { topic }), ...(tenantId !== undefined && { tenantId }), reason }
+  const parsed = parseHoldRequest(body)
+  if (!parsed.ok) throw badInput(parsed.problems)
+  const hold = (await connect().post(path, body)) as HoldView
+  terminal.result(hold)
+  terminal.line(formatHold(hold))
+}
+
+const formatHold = ({ scope, subject, held, since, by, reason }: HoldView): string =>
+  `${held ? 'held  ' : 'lifted'}  ${scope} ${subject}, since ${since}, by ${by}: ${reason}`
+
+interface VerifyFlags {
+  readonly archive?: string
+  readonly key: readonly string[]
+}
+
+interface RecoverFlags {
+  readonly from: readonly string[]
+  readonly notes: readonly string[]
+  readonly key: readonly string[]
+  readonly kafka?: boolean
+}
+
+function addToolCommands(add: Add, context: ArchiveContext): void {
+  const { terminal } = context
+  const keyOption = [
+    '--key <key>',
+    'verifier key to trust, or a file with one a line; may be given again',
+    collect,
+    [],
+  ] as const
+  add('verify', 'read archives back, and verify every byte of them, with nothing but files and keys')
+    .argument('<place>', 'a folder, or s3://bucket/prefix?region=… with S3_* for the credentials')
+    .option('--archive <uuid>', 'only this one')
+    .option(...keyOption)
+    .action(async (place: string, { archive, key }: VerifyFlags) => {
+      const input = { place, keys: key, ...(archive !== undefined && { id: archive }) }
+      const archives = await (await context.tools()).verify(input, terminal.line)
+      terminal.result({ archives })
+      for (const { id, logs } of archives) {
+        terminal.line(`${id}: verified, ${logs.length} logs`)
+        for (const { origin, fromLeaf, toLeaf, rootHash, signed } of logs)
+          terminal.line(
+            `  ${origin}: leaves ${fromLeaf} to ${toLeaf}, root ${rootHash}${signed ? ', under a signed note' : ''}`,
+          )
+      }
+    })
+  add('recover', 'rebuild an empty, migrated database from archives (DATABASE_ADMIN_URL: its owner)')
+    .requiredOption('--from <place>', 'where archives are; may be given again', collect, [])
+    .option('--notes <folder>', 'signed notes that were kept elsewhere; may be given again', collect, [])
+    .option(...keyOption)
+    .option('--kafka', 'ask Kafka (KAFKA_*) what it still has of what is missing')
+    .action(async ({ from, notes, key, kafka = false }: RecoverFlags) => {
+      const report = await (await context.tools()).recover({ from, notes, keys: key, kafka }, terminal.line)
+      terminal.result(report)
+      for (const line of formatRecovery(report)) terminal.line(line)
+      if (!report.complete)
+        throw new CliFailure(1, 'INCOMPLETE', 'the database was rebuilt, and something is lost: see above')
+    })
+  add('detach', 'take a day out of the log that verified archives hold (DATABASE_ADMIN_URL: the owner)')
+    .requiredOption('--day <day>', 'UTC day of ingestion, such as 2026-01-31')
+    .requiredOption('--reason <text>', 'why, for the record')
+    .action(async (flags: { readonly day: string; readonly reason: string }) => {
+      const detached = await (await context.tools()).detach(flags)
+      terminal.result(detached)
+      terminal.line(
+        `detached ${detached.table} with ${formatCount(detached.events)} events; the table is still there: drop it when you want its space`,
+      )
+    })
+}
+
+const collect = (value: string, earlier: readonly string[]): readonly string[] => [...earlier, value]

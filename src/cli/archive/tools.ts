@@ -1,0 +1,53 @@
+/** What `pnpm archive` does without the service: with files, a bucket, the database's owner and Kafka. Handed in by its entry. */
+import type { RecoveryReport } from '../../domain/archive/recoveryView.ts'
+
+export interface VerifyPlaceInput {
+  /** A folder, `file:///…` or `s3://…`. */
+  readonly place: string
+  /** Only this archive. */
+  readonly id?: string
+  /** Verifier keys, or files with one a line. */
+  readonly keys: readonly string[]
+}
+
+export interface VerifiedArchive {
+  readonly id: string
+  readonly manifestHash: string
+  readonly createdAt: string
+  readonly logs: readonly {
+    readonly origin: string
+    readonly fromLeaf: string
+    readonly toLeaf: string
+    readonly rootHash: string
+    readonly files: number
+    /** A signed note covers it, and its key is among those given. */
+    readonly signed: boolean
+  }[]
+}
+
+export interface RecoverInput {
+  readonly from: readonly string[]
+  /** Folders with notes; all files below whose names end with `.note`. */
+  readonly notes: readonly string[]
+  readonly keys: readonly string[]
+  readonly kafka: boolean
+}
+
+export interface DetachInput {
+  /** `2026-01-31`. */
+  readonly day: string
+  readonly reason: string
+}
+
+export interface DetachedPartition {
+  readonly day: string
+  readonly table: string
+  readonly events: string
+}
+
+/** All throw ServiceError or CliFailure. */
+export interface ArchiveTools {
+  verify(input: VerifyPlaceInput, say: (line: string) => void): Promise<readonly VerifiedArchive[]>
+  recover(input: RecoverInput, say: (line: string) => void): Promise<RecoveryReport>
+  detach(input: DetachInput): Promise<DetachedPartition>
+}

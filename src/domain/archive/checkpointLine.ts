@@ -1,0 +1,46 @@
+/** A checkpoint of one log as a line of an archive. */
+import { z } from 'zod'
+import { canonicalize } from '../canonicalJson.ts'
+import { parseSize } from '../evidence/checkpointNote.ts'
+import { type Finding, holds, malformed } from '../evidence/finding.ts'
+
+const FORMAT = 'streaming-ingest/checkpoint@v1'
+const whole = z.string().refine((value) => parseSize(value) !== null, 'expected a decimal string')
+
+const shape = z.strictObject({
+  format: z.literal(FORMAT),
+  id: z.string().regex(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/),
+  topic: z.string(),
+  /** As it was asked for; null: all partitions, the head. */
+  partition: z.int().min(0).nullable(),
+  offset: whole.nullable(),
+  createdAt: z.int(),
+  createdBy: z.string(),
+  position: z.strictObject({
+    offset: whole,
+    size: whole,
+    rootHash: z.string().regex(/^[0-9a-f]{64}$/),
+    note: z.string().nullable(),
+  }),
+})
+
+export type ArchivedCheckpoint = Omit<z.infer<typeof shape>, 'format'>
+
+export const formatCheckpointLine = (checkpoint: ArchivedCheckpoint): string =>
+  canonicalize({ format: FORMAT, ...checkpoint })
+
+export function parseCheckpointLine(line: string): Finding<ArchivedCheckpoint> {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch (error) {
+    if (error instanceof SyntaxError) return malformed('a line is not JSON')
+    throw error
+  }
+  const parsed = shape.safeParse(value)
+  if (!parsed.success) return malformed('a line is no archived checkpoint')
+  const { format: _, ...checkpoint } = parsed.data
+  return canonicalize(value) === line
+    ? holds(checkpoint)
+    : malformed('a line is not canonical JSON (RFC 8785)')
+}

@@ -1,0 +1,157 @@
+/**
+ * The manifest of an archive: what lies in it, which part of which log that is, and what shows that it is true. One JSON
+ * file, canonical (RFC 8785); docs/recovery.md specifies it member by member.
+ */
+import { z } from 'zod'
+import { canonicalize } from '../canonicalJson.ts'
+import { parseSize } from '../evidence/checkpointNote.ts'
+import { type Finding, holds, malformed } from '../evidence/finding.ts'
+import { formatOrigin, isInstanceName } from '../evidence/origin.ts'
+
+export const MANIFEST_FORMAT = 'streaming-ingest/archive@v1'
+export const MANIFEST_NAME = 'manifest.json'
+/** Some hundred thousand files: far more than an archive has. */
+export const MAX_MANIFEST_BYTES = 128 * 1024 * 1024
+
+const count = z.int().min(0)
+const uuid = z
+  .string()
+  .regex(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'expected a UUID in lower case')
+const hex = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hex digits')
+const text = z.string().max(100_000)
+const whole = z
+  .string()
+  .refine((value) => parseSize(value) !== null, 'expected a decimal string from "0" to "9223372036854775807"')
+
+/** Below the archive's own folder: no way out of it. */
+const fileName = z
+  .string()
+  .max(600)
+  .regex(/^[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+)*$/, 'expected a path below the manifest')
+  .refine((name) => !name.split('/').some((part) => part === '.' || part === '..'), 'must not lead upwards')
+
+const file = z.strictObject({
+  name: fileName,
+  /** Of what lies there, compressed. */
+  bytes: count,
+  sha256: hex,
+  /** Of what it unpacks to. */
+  unpackedBytes: count,
+  lines: count,
+})
+
+const leavesFile = z.strictObject({
+  ...file.shape,
+  fromLeaf: whole,
+  toLeaf: whole,
+  fromOffset: whole,
+  toOffset: whole,
+})
+
+const log = z
+  .strictObject({
+    origin: z.string().max(1_000),
+    instance: z.string().refine(isInstanceName, 'cannot be the name of an installation'),
+    topic: z.string().regex(/^[a-zA-Z0-9._-]{1,249}$/),
+    partition: z.int().min(0),
+    topicId: uuid,
+    incarnation: z.int().min(1),
+    startOffset: whole,
+    leaderEpoch: z.int(),
+    createdAt: z.int(),
+    fromLeaf: whole,
+    toLeaf: whole,
+    fromOffset: whole,
+    toOffset: whole,
+    /** Compact range of the first `fromLeaf` leaves, base64: with the leaves behind it, it gives `rootHash`. */
+    frontier: text,
+    rootHashBefore: hex,
+    rootHash: hex,
+    /** The newest signed checkpoint over `toLeaf` leaves or more, and the proof that it begins with them. */
+    note: text.nullable(),
+    consistency: z.array(z.string().max(64)).max(63),
+    files: z.array(leavesFile),
+    checkpoints: z.array(file),
+  })
+  .refine(
+    ({ origin, ...parts }) => formatOrigin(parts) === origin,
+    'has an origin that its parts do not make',
+  )
+  .refine((value) => BigInt(value.fromLeaf) <= BigInt(value.toLeaf), 'ends before it begins')
+  .refine(coversItsRange, 'has files that do not follow each other from its first leaf to its last')
+
+function coversItsRange(value: {
+  fromLeaf: string
+  toLeaf: string
+  files: z.infer<typeof leavesFile>[]
+}): boolean {
+  let at = BigInt(value.fromLeaf)
+  for (const { fromLeaf, toLeaf, lines } of value.files) {
+    if (BigInt(fromLeaf) !== at || BigInt(toLeaf) - at !== BigInt(lines) || lines === 0) return false
+    at = BigInt(toLeaf)
+  }
+  return at === BigInt(value.toLeaf)
+}
+
+const shape = z.strictObject({
+  format: z.literal(MANIFEST_FORMAT),
+  id: uuid,
+  createdAt: z.int(),
+  createdBy: text,
+  request: z.json(),
+  /** Newest migration of the database that it was taken from. */
+  schema: text,
+  /** Keys that signed checkpoints, with their periods. */
+  keys: z.array(z.strictObject({ key: text, signsFrom: z.int(), signsUntil: z.int().nullable() })),
+  producers: z.array(
+    z.strictObject({
+      source: text,
+      policy: z.enum(['ignore', 'verify', 'require']),
+      keys: z.array(z.strictObject({ key: text, validFrom: z.int(), validUntil: z.int().nullable() })),
+    }),
+  ),
+  holds: z.array(
+    z.strictObject({
+      scope: z.enum(['topic', 'tenant']),
+      subject: text,
+      held: z.boolean(),
+      reason: text,
+      since: z.int(),
+      by: text,
+    }),
+  ),
+  logs: z.array(log),
+})
+
+export type Manifest = z.infer<typeof shape>
+export type ManifestLog = Manifest['logs'][number]
+export type ManifestFile = z.infer<typeof file>
+export type LeavesFile = z.infer<typeof leavesFile>
+
+/** Throws RangeError for what `parseManifest` would not read. */
+export function formatManifest(manifest: Manifest): string {
+  const written = `${canonicalize(manifest)}\n`
+  const parsed = parseManifest(written)
+  if (!parsed.ok) throw new RangeError(`this cannot be a manifest: ${parsed.detail}`)
+  return written
+}
+
+/** Inverse of `formatManifest`; nothing that it says is verified. */
+export function parseManifest(given: string): Finding<Manifest> {
+  let value: unknown
+  try {
+    value = JSON.parse(given)
+  } catch (error) {
+    if (error instanceof SyntaxError) return malformed('the manifest is not JSON')
+    throw error
+  }
+  const parsed = shape.safeParse(value)
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    return malformed(
+      `the manifest: ${issue?.path.map(String).join('.') ?? ''}: ${issue?.message ?? 'is none'}`,
+    )
+  }
+  if (`${canonicalize(value)}\n` !== given) return malformed('the manifest is not canonical JSON (RFC 8785)')
+  return holds(parsed.data)
+}

@@ -1,0 +1,52 @@
+/** What a recovery did, and exactly what is missing. Offsets and leaves are decimal strings, ranges exclude their end. */
+
+export interface MissingRange {
+  /** `archive`: no archive holds them. `tail`: they came after the newest archive. */
+  readonly where: 'archive' | 'tail'
+  /**
+   * `in-kafka`: ingest takes them again when it starts. `lost`: neither an archive nor Kafka has them. `unknown`: Kafka was not
+   * asked.
+   */
+  readonly state: 'in-kafka' | 'lost' | 'unknown'
+  readonly fromLeaf: string
+  /** What a note held elsewhere, or an archive, promises; null when nobody knows. */
+  readonly toLeaf: string | null
+  readonly fromOffset: string
+  readonly toOffset: string | null
+  readonly detail: string
+}
+
+export interface RecoveredLogView {
+  readonly origin: string
+  readonly topic: string
+  readonly partition: number
+  readonly incarnation: number
+  readonly leaves: string
+  readonly events: string
+  readonly deadLetters: string
+  readonly gaps: string
+  /** Records that were events when they were archived and are dead letters by today's verdict. */
+  readonly reclassified: string
+  /** Where ingest goes on. */
+  readonly nextOffset: string
+  readonly rootHash: string
+  /** Size of the largest note held elsewhere whose root was arrived at; null when there was none to compare. */
+  readonly provenTo: string | null
+  /** Notes held elsewhere: those whose roots were arrived at, and those of larger sizes. */
+  readonly notes: { readonly matched: number; readonly larger: number }
+  readonly missing: readonly MissingRange[]
+  /** The incarnation that was opened because this one cannot go on without contradicting its notes. */
+  readonly followedBy?: { readonly incarnation: number; readonly startOffset: string }
+}
+
+export interface RecoveryReport {
+  readonly archives: readonly { readonly id: string; readonly place: string; readonly manifestHash: string }[]
+  /** Folders without a manifest: archives that were never finished. */
+  readonly unfinished: readonly string[]
+  readonly logs: readonly RecoveredLogView[]
+  /** Logs that notes tell of and no archive holds from the beginning. */
+  readonly withoutArchive: readonly { readonly origin: string; readonly leaves: string }[]
+  readonly checkpoints: number
+  /** Nothing is lost for good: all that is missing, Kafka still has. */
+  readonly complete: boolean
+}

@@ -1,0 +1,95 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { ServiceError } from '../../errors.ts'
+import type { ArchivePlace } from '../../ports.ts'
+
+/** A folder. A file appears whole or not at all, and is on the disk before it counts. */
+export function createFolderArchives(folder: string): ArchivePlace {
+  return {
+    name: folder,
+    put: (name, content) => guarded('writing to', folder, () => put(folder, name, content)),
+    get: (name, maxBytes) => guarded('reading from', folder, () => get(join(folder, name), maxBytes)),
+    folders: () =>
+      guarded('listing', folder, async () =>
+        (await readdir(folder, { withFileTypes: true }))
+          .filter((entry) => entry.isDirectory())
+          .map((entry) => entry.name)
+          .sort(),
+      ),
+  }
+}
+
+async function guarded<T>(doing: string, folder: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof ServiceError) throw error
+    throw new ServiceError(
+      'PLACE_UNAVAILABLE',
+      `${doing} the folder ${folder} failed (${systemCode(error)})`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+async function put(folder: string, name: string, content: Buffer): Promise<void> {
+  const path = join(folder, name)
+  const directory = dirname(path)
+  await makeFolders(folder, directory)
+  const draft = join(directory, `.${randomUUID()}.tmp`)
+  try {
+    const handle = await open(draft, 'wx', 0o640)
+    try {
+      await handle.writeFile(content)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(draft, path)
+  } catch (error) {
+    await unlink(draft).catch(() => undefined) // what is wrong is said by the first error
+    throw error
+  }
+  await syncFolder(directory)
+}
+
+/** The folder itself must be there: it may be another disk, which is not mounted now. */
+async function makeFolders(folder: string, directory: string): Promise<void> {
+  await syncFolder(folder)
+  const first = await mkdir(directory, { recursive: true, mode: 0o750 })
+  if (first === undefined) return
+  for (let made = directory; made !== folder && made.startsWith(folder); made = dirname(made))
+    await syncFolder(dirname(made))
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+async function get(path: string, maxBytes: number): Promise<Buffer | null> {
+  try {
+    const handle = await open(path, 'r')
+    try {
+      const { size } = await handle.stat()
+      if (size > maxBytes)
+        throw new ServiceError('PLACE_UNAVAILABLE', `a file has more than ${maxBytes} bytes`)
+      return await handle.readFile()
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return null
+    throw error
+  }
+}
+
+const systemCode = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'

@@ -1,0 +1,89 @@
+/** Entry of `pnpm archive`: its commands over the service at API_URL, and its tools over the environment's addresses. */
+import { existsSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { CommanderError } from 'commander'
+import { createApiClient } from '../cli/apiClient.ts'
+import { createArchiveProgram } from '../cli/archive/program.ts'
+import type { ArchiveTools } from '../cli/archive/tools.ts'
+import { readCliEnvironment } from '../cli/environment.ts'
+import { CliFailure, exitCodeOf } from '../cli/failure.ts'
+import { createTerminal } from '../cli/terminal.ts'
+import { httpStatusOf, ServiceError } from '../errors.ts'
+
+const interrupted = new AbortController()
+process.once('SIGINT', () => interrupted.abort())
+process.once('SIGTERM', () => interrupted.abort())
+
+async function main(): Promise<number> {
+  const terminal = createTerminal(process, { json: process.argv.includes('--json'), color: false })
+  if (existsSync('.env')) process.loadEnvFile('.env')
+  try {
+    await createArchiveProgram({ terminal, connect, tools }).parseAsync(process.argv)
+    return 0
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0
+      terminal.result({ error: { code: 'BAD_REQUEST', detail: error.message.replace(/^error: /, '') } })
+      return 2
+    }
+    const failure = failureOf(error)
+    terminal.complain(failure.message)
+    const { code, fields, message } = failure
+    if (code !== 'INCOMPLETE')
+      terminal.result({ error: { code, detail: message, ...(fields.length > 0 && { errors: fields }) } })
+    return failure.exitCode
+  }
+}
+
+function failureOf(error: unknown): CliFailure {
+  if (error instanceof CliFailure) return error
+  if (interrupted.signal.aborted) return new CliFailure(1, 'INTERRUPTED', 'interrupted')
+  if (!(error instanceof ServiceError)) throw error
+  const exitCode = httpStatusOf(error.code) >= 500 ? 1 : exitCodeOf(error.code)
+  return new CliFailure(exitCode, error.code, `${error.code}: ${error.message}`)
+}
+
+function connect() {
+  const read = readCliEnvironment(process.env)
+  if (!read.ok) throw new CliFailure(2, 'BAD_REQUEST', read.problem)
+  const { apiUrl } = read.environment
+  return createApiClient({ apiUrl, requestedBy: systemUser(), signal: interrupted.signal })
+}
+
+/**
+ * The application's own address is not needed here, and need not be given. Loaded when a command asks for it: most ask the
+ * service.
+ */
+async function tools(): Promise<ArchiveTools> {
+  const [{ readConfig }, { createArchiveTools }] = await Promise.all([
+    import('../config.ts'),
+    import('./tools.ts'),
+  ])
+  const DATABASE_URL =
+    process.env['DATABASE_URL'] || process.env['DATABASE_ADMIN_URL'] || 'postgres://none/none'
+  const read = readConfig({ ...process.env, DATABASE_URL })
+  if (!read.ok) throw new CliFailure(2, 'BAD_REQUEST', read.problems.join('; '))
+  return createArchiveTools({
+    config: read.config,
+    requestedBy: systemUser(),
+    signal: interrupted.signal,
+  })
+}
+
+function systemUser(): string {
+  try {
+    return userInfo().username
+  } catch {
+    // A user id without a name, as containers have.
+    return `uid-${process.getuid?.() ?? 'unknown'}`
+  }
+}
+
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // Whoever read has gone, as `head` does.
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
+
+process.exitCode = await main()

@@ -1,0 +1,118 @@
+/** The tools of `pnpm archive` over files, buckets, the owner's database and Kafka. */
+import { readdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { HeldNote } from '../archive/notesHeld.ts'
+import { openArchive } from '../archive/readArchive.ts'
+import { recover } from '../archive/recover.ts'
+import { verifyArchive } from '../archive/verifyWhole.ts'
+import type { ArchiveTools } from '../cli/archive/tools.ts'
+import { readText } from '../cli/evidence/files.ts'
+import { badInput, CliFailure } from '../cli/failure.ts'
+import type { Config } from '../config.ts'
+import { parseArchivePlace } from '../domain/archive/place.ts'
+import { createDecoder } from '../domain/decode.ts'
+import { parseKeyList, type VerifierKey } from '../domain/evidence/noteKeys.ts'
+import { ServiceError } from '../errors.ts'
+import { createRecordDecoder } from '../ingest/decoder.ts'
+import { createKafkaConnection } from '../kafka/connection.ts'
+import { createTopicDirectory } from '../kafka/topic-directory.ts'
+import { zstdCodec } from '../places/archives/codec.ts'
+import { openArchivePlace } from '../places/archives/open.ts'
+import type { ArchivePlace } from '../ports.ts'
+import { detachPartition } from '../store/archive/detach.ts'
+import { openRecovery } from '../store/archive/recovery.ts'
+
+export interface ToolsOptions {
+  readonly config: Config
+  readonly requestedBy: string
+  readonly signal: AbortSignal
+}
+
+export function createArchiveTools({ config, requestedBy, signal }: ToolsOptions): ArchiveTools {
+  const placeOf = (text: string, flag: string): ArchivePlace => {
+    const given = /^[a-z0-9]+:/.test(text) ? text : resolve(text)
+    const place = parseArchivePlace(given)
+    if (!place.ok) throw badInput([{ path: flag, message: place.problem }])
+    return openArchivePlace(place.value, config.places.s3Credentials)
+  }
+  return {
+    async verify({ place: text, id, keys: given }, say) {
+      const place = placeOf(text, 'place')
+      const keys = await readKeys(given)
+      const reader = { place, codec: zstdCodec, signal }
+      const ids = id === undefined ? await place.folders(signal) : [id]
+      const verified = []
+      for (const each of ids) {
+        const opened = await openArchive(reader, each)
+        if (opened !== null) verified.push(await verifyArchive(reader, opened, keys, say))
+        else if (id !== undefined) throw notFound(`there is no finished archive ${id} in ${place.name}`)
+      }
+      if (verified.length === 0) throw notFound(`there is no finished archive in ${place.name}`)
+      return verified
+    },
+    async recover({ from, notes, keys: given, kafka }, say) {
+      const places = from.map((text) => placeOf(text, 'from'))
+      const keys = await readKeys(given)
+      const held = (await Promise.all(notes.map(readNotes))).flat()
+      const store = await openRecovery(ownerUrl(config))
+      const source = kafka ? openSource(config) : null
+      try {
+        return await recover({
+          ...{ places, codec: zstdCodec, notes: held, keys, store, requestedBy, signal, say },
+          verdict: createRecordDecoder(
+            createDecoder({ maxValueBytes: Number.MAX_SAFE_INTEGER, fastPath: config.ingest.fastPath }),
+          ),
+          source,
+          now: Date.now,
+        })
+      } finally {
+        await source?.close()
+        await store.close()
+      }
+    },
+    detach: (input) => detachPartition(ownerUrl(config), input),
+  }
+}
+
+const notFound = (detail: string): ServiceError => new ServiceError('ARCHIVE_NOT_FOUND', detail)
+
+function ownerUrl({ database: { adminUrl } }: Config): string {
+  if (adminUrl !== null) return adminUrl
+  throw new CliFailure(
+    2,
+    'BAD_REQUEST',
+    'DATABASE_ADMIN_URL is not set: give the URL of the database as its owner',
+  )
+}
+
+function openSource(config: Config) {
+  const { brokers, clientId, tls, sasl } = config.kafka
+  const quiet = { debug: () => undefined, warn: () => undefined }
+  return createTopicDirectory(createKafkaConnection({ brokers, clientId, tls, sasl, log: quiet }))
+}
+
+/** Each a key, or a file with one a line. */
+async function readKeys(given: readonly string[]): Promise<readonly VerifierKey[]> {
+  const keys: VerifierKey[] = []
+  for (const each of given) {
+    const parsed = parseKeyList(/\+[0-9a-f]{8}\+/.test(each) ? each : await readText(each))
+    if (!parsed.ok) throw badInput([{ path: 'key', message: parsed.detail }])
+    keys.push(...parsed.value)
+  }
+  return keys
+}
+
+/** All files below the folder whose names end with `.note`. */
+async function readNotes(folder: string): Promise<readonly HeldNote[]> {
+  try {
+    const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.note')).sort()
+    const notes: HeldNote[] = []
+    for (const name of names)
+      notes.push({ name: join(folder, name), text: await readText(join(folder, name)) })
+    if (notes.length === 0) throw badInput([{ path: 'notes', message: `there is no note below ${folder}` }])
+    return notes
+  } catch (error) {
+    if (error instanceof CliFailure) throw error
+    throw badInput([{ path: 'notes', message: `${folder} cannot be read` }])
+  }
+}

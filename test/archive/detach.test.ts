@@ -1,0 +1,117 @@
+/** A day leaves the log by its owner's hand alone, and only when archives hold all of it and no legal hold keeps it. */
+import { afterEach, expect, it } from 'vitest'
+import type { HoldScope } from '../../src/domain/archive/hold.ts'
+import { ServiceError } from '../../src/errors.ts'
+import { detachPartition } from '../../src/store/archive/detach.ts'
+import { ageLog, appendTo, type OpenLog, openLog } from '../store/fixture.ts'
+import { withClient } from '../support/database.ts'
+import { trueEvents } from '../verification/trueLog.ts'
+import { verifyWhole } from '../verification/verifyWhole.ts'
+import { recoverInto, rowsOf, useArchives } from './fixture.ts'
+
+const { platform, makeFolder, archive, emptyDatabase } = useArchives('detach')
+const DAY_MS = 86_400_000
+const AGE = 10
+
+const day = (daysAgo: number): string => new Date(Date.now() - daysAgo * DAY_MS).toISOString().slice(0, 10)
+const table = (of: string): string => `events_${of.replaceAll('-', '')}`
+
+const detach = (of: string, url = platform.database.adminUrl, reason = 'archived'): Promise<string> =>
+  detachPartition(url, { day: of, reason }).then(
+    ({ events }) => events,
+    (error: unknown) => (error instanceof ServiceError ? `${error.code}: ${error.message}` : String(error)),
+  )
+
+const attachAgain = (of: string): Promise<unknown> =>
+  withClient(platform.database.adminUrl, (client) => {
+    const to = new Date(Date.parse(of) + DAY_MS).toISOString().slice(0, 10)
+    return client.query(
+      `alter table events attach partition ${table(of)} for values from ('${of} 00:00+00') to ('${to} 00:00+00')`,
+    )
+  })
+
+afterEach(async () => {
+  for (const hold of (await platform.store.holds.listHolds()).filter(({ held }) => held))
+    await platform.store.holds.putHold({ ...hold, reason: 'over' }, false, 'test')
+})
+
+const hold = (scope: HoldScope, subject: string, held = true) =>
+  platform.store.holds.putHold({ scope, subject, reason: 'a case' }, held, 'ada')
+
+/** 300 events some days ago, and 100 of today. */
+async function oldLog(): Promise<OpenLog> {
+  const open = await openLog(platform.store)
+  await appendTo(platform.store, open, trueEvents(0n, 300n), 300n)
+  await ageLog({ ...platform, connections: platform.connections }, open, AGE)
+  await appendTo(platform.store, open, trueEvents(300n, 400n), 400n)
+  return open
+}
+
+it('not before verified archives hold every leaf of it', { timeout: 60_000 }, async () => {
+  const open = await oldLog()
+  const { topic } = open.log.identity
+  const of = day(AGE)
+  expect(await detach(of)).toBe(
+    `NOT_ARCHIVED: no verified archive holds 300 events of ${topic}/0, incarnation 1, from offset 0 on, of the day ${of}`,
+  )
+  const folder = makeFolder()
+  const part = { topic, partition: 0 }
+  await archive(folder, { ...part, toLeaf: '299' })
+  expect(await detach(of)).toMatch(/^NOT_ARCHIVED: no verified archive holds 1 events .* from offset 299 on/)
+  await archive(folder, { ...part, fromLeaf: '299' })
+  const before = await rowsOf(platform.database.adminUrl, topic)
+
+  // What does not allow it.
+  expect(await detach(of, platform.database.appUrl)).toMatch(/^FORBIDDEN/)
+  expect(await detach(day(0))).toMatch(/^BAD_REQUEST: the day .* is too young/)
+  expect(await detach(day(2))).toMatch(/too young/)
+  expect(await detach('2020-01-01')).toMatch(/^BAD_REQUEST: there is no partition/)
+  for (const [bad, reason] of [
+    ['2026-02-30', 'x'],
+    ['yesterday', 'x'],
+    [of, ' '],
+  ] as const)
+    expect(await detach(bad, platform.database.adminUrl, reason)).toMatch(/^BAD_REQUEST/)
+  await hold('topic', topic)
+  expect(await detach(of)).toBe(`HELD: a legal hold on the topic ${topic} keeps the day ${of}`)
+  await hold('topic', topic, false)
+  await hold('tenant', 'tenant-3')
+  await hold('tenant', 'nobody')
+  await hold('topic', 'another')
+  expect(await detach(of)).toBe(`HELD: a legal hold on the tenant tenant-3 keeps the day ${of}`)
+  await hold('tenant', 'tenant-3', false)
+
+  expect(await detach(of)).toBe('300')
+  const { rows } = await withClient(platform.database.adminUrl, (client) =>
+    client.query('select day::text, name, rows, reason from detached_partitions'),
+  )
+  expect(rows).toEqual([{ day: of, name: table(of), rows: '300', reason: 'archived' }])
+  // Proofs say so; the archives give the whole log, today's part included.
+  const damaged = await verifyWhole(platform.store, open)
+  expect(damaged.findings.counts).toMatchObject({ missing: '300' })
+  const database = await emptyDatabase()
+  await recoverInto(database, folder)
+  expect(await rowsOf(database.adminUrl, topic)).toEqual(before)
+  // The table is still there, with its guards, and can come back.
+  await attachAgain(of)
+  expect((await verifyWhole(platform.store, open)).findings.counts).toEqual({})
+})
+
+it('a subject is held once at a time, and every word on it stays', async () => {
+  const codeOf = (work: Promise<unknown>) =>
+    work.then(
+      () => 'done',
+      (error: ServiceError) => error.code,
+    )
+  expect(await codeOf(hold('topic', 'orders', false))).toBe('HOLD_UNCHANGED')
+  expect(await codeOf(hold('topic', 'orders'))).toBe('done')
+  expect(await codeOf(hold('topic', 'orders'))).toBe('HOLD_UNCHANGED')
+  expect(await platform.store.holds.listHolds()).toContainEqual(
+    expect.objectContaining({ scope: 'topic', subject: 'orders', held: true, reason: 'a case', by: 'ada' }),
+  )
+  await hold('topic', 'orders', false)
+  const { rows } = await withClient(platform.database.adminUrl, (client) =>
+    client.query("select held from legal_holds where subject = 'orders' order by sequence"),
+  )
+  expect(rows.map(({ held }) => held)).toEqual([true, false])
+})

@@ -1,0 +1,143 @@
+/** Archives on real servers: a database with logs in it, a folder, and a second database to recover into. */
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll } from 'vitest'
+import { archiveSlice } from '../../activities/archive/archiveSlice.ts'
+import { planArchive } from '../../activities/archive/planArchive.ts'
+import { sealArchive } from '../../activities/archive/sealArchive.ts'
+import { finishArchive, verifyArchiveSlice } from '../../activities/archive/verifyArchive.ts'
+import type { VerifyArchiveResult } from '../../activities/contract.ts'
+import type { ActivityDependencies } from '../../activities/dependencies.ts'
+import { storeCheckpoint } from '../../activities/storeCheckpoint.ts'
+import type { HeldNote } from '../../src/archive/notesHeld.ts'
+import { recover } from '../../src/archive/recover.ts'
+import type { ArchiveRequest } from '../../src/domain/archive/request.ts'
+import type { ArchiveView } from '../../src/domain/archive/view.ts'
+import { zstdCodec } from '../../src/places/archives/codec.ts'
+import { createFolderArchives } from '../../src/places/archives/folder.ts'
+import type { ArchivePlace } from '../../src/ports.ts'
+import { openRecovery } from '../../src/store/archive/recovery.ts'
+import { scopeOf, usePlatform } from '../activities/fixture.ts'
+import { testKey } from '../domain/evidence/keys.ts'
+import { createTestDatabase, type TestDatabase, withClient } from '../support/database.ts'
+import { verdict } from '../verification/trueLog.ts'
+
+export const key = testKey('example.com/ingest', 1)
+
+export function useArchives(name: string) {
+  const { broker, platform } = usePlatform(name)
+  const folders: string[] = []
+  const databases: TestDatabase[] = []
+  afterAll(async () => {
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+    for (const database of databases) await database.drop()
+  })
+  const makeFolder = (): string => {
+    const folder = mkdtempSync(join(tmpdir(), 'streaming-ingest-archive-'))
+    folders.push(folder)
+    return folder
+  }
+  const depsFor = (place: ArchivePlace | null): ActivityDependencies => ({
+    ...platform.deps,
+    archivePlace: place,
+    signing: { keys: [key], overlapMs: 0 },
+  })
+  return {
+    broker,
+    platform,
+    makeFolder,
+    depsFor,
+    async checkpoint(topic: string): Promise<readonly HeldNote[]> {
+      const { id } = await storeCheckpoint(depsFor(null), {
+        ...{ checkpointId: randomUUID(), request: { topic }, requestedBy: 'test' },
+      })
+      const stored = await platform.store.checkpoints.getCheckpoint(id)
+      return (stored?.positions ?? []).map(({ note, size }) => ({ name: `${size}.note`, text: note ?? '' }))
+    },
+    /** All that the workflow does, in one go. */
+    archive: (folder: string, request: ArchiveRequest, id = randomUUID()) =>
+      archiveWith(depsFor(createFolderArchives(folder)), request, id),
+    async emptyDatabase(): Promise<TestDatabase> {
+      const database = await createTestDatabase('recover')
+      databases.push(database)
+      return database
+    },
+  }
+}
+
+export async function archiveWith(
+  deps: ActivityDependencies,
+  request: ArchiveRequest,
+  archiveId: string,
+): Promise<ArchiveView> {
+  const scope = scopeOf()
+  const workflowId = `archive/${archiveId}`
+  const { logs } = await planArchive(deps, { archiveId, workflowId, request, requestedBy: 'test' })
+  for (const { logId } of logs) while (!(await archiveSlice(deps, scope, { archiveId, logId })).done);
+  const { manifestHash } = await sealArchive(deps, scope, { archiveId, checkpointId: null })
+  for (const { logId } of logs) {
+    let position: VerifyArchiveResult['position'] | null = null
+    for (let done = false; !done; )
+      ({ position, done } = await verifyArchiveSlice(deps, scope, {
+        archiveId,
+        logId,
+        manifestHash,
+        position,
+      }))
+  }
+  return await finishArchive(deps, { archiveId, status: 'verified', manifestHash })
+}
+
+type Options = Partial<Pick<Parameters<typeof recover>[0], 'notes' | 'keys' | 'source'>>
+
+export async function recoverInto(database: TestDatabase, folder: string, options: Options = {}) {
+  const store = await openRecovery(database.adminUrl)
+  try {
+    return await recover({
+      places: [createFolderArchives(folder)],
+      ...{ codec: zstdCodec, notes: [], keys: [key.verifierKey], store, verdict, source: null, ...options },
+      ...{ requestedBy: 'test', signal: new AbortController().signal, say: () => undefined, now: Date.now },
+    })
+  } finally {
+    await store.close()
+  }
+}
+
+const TABLES = {
+  events: '"offset"',
+  dead_letters: '"offset"',
+  gaps: 'from_offset',
+  log_nodes: 'level, index',
+  checkpoint_positions: 'size, checkpoint_id',
+}
+
+/** Every row of the logs of a topic, with the log's name instead of its id. */
+export const rowsOf = (url: string, topic: string): Promise<Readonly<Record<string, unknown>>> =>
+  withClient(url, async (client) => {
+    await client.query("set timezone to 'UTC'; set bytea_output to 'hex'")
+    const found: Record<string, unknown> = {}
+    const logs = await client.query(
+      `select to_jsonb(l) - 'id' as row from partition_logs l where topic = $1 order by partition, incarnation`,
+      [topic],
+    )
+    found['partition_logs'] = logs.rows
+    for (const [table, order] of Object.entries(TABLES)) {
+      const { rows } = await client.query(
+        `select l.partition, l.incarnation, to_jsonb(t) - 'log_id' as row from ${table} t
+           join partition_logs l on l.id = t.log_id where l.topic = $1 order by l.partition, l.incarnation, ${order
+             .split(', ')
+             .map((column) => `t.${column}`)
+             .join(', ')}`,
+        [topic],
+      )
+      found[table] = rows
+    }
+    const checkpoints = await client.query(
+      `select to_jsonb(c) - 'sequence' as row from checkpoints c where topic = $1 order by sequence`,
+      [topic],
+    )
+    found['checkpoints'] = checkpoints.rows
+    return found
+  })
