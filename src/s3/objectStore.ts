@@ -136,7 +136,8 @@ async function loadClient(place: S3Place, credentials: S3Credentials | null): Pr
     logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
     requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: REQUEST_MS },
     ...(place.endpoint !== null && { endpoint: place.endpoint }),
-    ...(credentials !== null && { credentials }),
+    // A copy: the SDK writes into it, and a configuration is frozen.
+    ...(credentials !== null && { credentials: { ...credentials } }),
   })
   return { client, sdk }
 }

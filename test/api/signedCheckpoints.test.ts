@@ -1,9 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { storeCheckpoint } from '../../activities/storeCheckpoint.ts'
+import { openCheckpoint } from '../../src/domain/evidence/checkpointNote.ts'
+import { cosign, cosignaturesOf, witnessKey } from '../../src/domain/evidence/cosignature.ts'
+import { keyPairOf } from '../../src/domain/evidence/ed25519.ts'
+import { formatNote, parseNote } from '../../src/domain/evidence/note.ts'
 import type { SigningKey } from '../../src/domain/evidence/noteKeys.ts'
 import { usePlatform } from '../activities/fixture.ts'
-import { testKey } from '../domain/evidence/keys.ts'
+import { taken, testKey } from '../domain/evidence/keys.ts'
 import { startEdge } from './edge.ts'
 
 const { broker, platform, fill } = usePlatform('notes')
@@ -67,6 +71,54 @@ it('hands out the notes as they are, and the keys to check them with', async () 
       ['/keys?x=1', '400 BAD_REQUEST'],
     ]
     for (const [path, code] of refused) expect([path, await codeOf(path)]).toEqual([path, code])
+  } finally {
+    await edge.close()
+  }
+})
+
+it('shows where notes are held, and hands them out with the cosignatures of witnesses', async () => {
+  const topic = await broker.makeTopic(2)
+  for (const partition of [0, 1]) await fill({ topic, partition, count: 10 })
+  const { queries, checkpoints, signingKeys, notes } = platform.store
+  const edge = await startEdge({ queries: { ...queries, ...checkpoints, ...signingKeys, ...notes } })
+  try {
+    const id = await checkpointWith(topic, [second])
+    const position = (await checkpoints.getCheckpoint(id))?.positions[1]
+    const { note } = position ?? {}
+    if (position === undefined || note === undefined || note === null) throw new Error('it is not signed')
+    const { text } = taken(parseNote(note))
+    const name = 'witness.example/w1'
+    const line = cosign(text, name, Buffer.alloc(32, 9), 1_679_315_147n)
+    const cosignatures = formatNote({ text, signatures: [line] }).slice(text.length + 1)
+    const sent = { logId: position.logId, checkpointId: id, size: position.size, note }
+    await notes.recordPlacement('witness', sent, { outcome: 'held', cosignatures })
+    await notes.recordPlacement('witness', sent, { outcome: 'conflict', detail: 'a second word' })
+    await notes.recordPlacement('bucket', sent, { outcome: 'conflict', detail: 'something else is there' })
+    const view = (await (await fetch(`${edge.url}/checkpoint/${id}`)).json()) as {
+      positions: { heldBy: unknown }[]
+    }
+    expect(view.positions.map(({ heldBy }) => heldBy)).toEqual([
+      [],
+      [
+        { place: 'bucket', outcome: 'conflict', at: expect.any(String), detail: 'something else is there' },
+        {
+          place: 'witness',
+          outcome: 'held',
+          at: expect.any(String),
+          cosignedBy: [`${name}+${line.keyId}`],
+        },
+      ],
+    ])
+    const textOf = async (partition: number) =>
+      await (await fetch(`${edge.url}/checkpoint/${id}/note?partition=${partition}`)).text()
+    const cosigned = await textOf(1)
+    expect(cosigned).toBe(`${note}${cosignatures}`)
+    expect(taken(openCheckpoint(cosigned, { keys: [second.verifierKey] })).size).toBe(10n)
+    const key = witnessKey(name, keyPairOf(Buffer.alloc(32, 9)).publicKey)
+    expect(taken(cosignaturesOf(taken(parseNote(cosigned)), [key]))).toMatchObject([
+      { timestamp: 1_679_315_147n },
+    ])
+    expect(await textOf(0)).not.toContain(name)
   } finally {
     await edge.close()
   }

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { storeCheckpoint } from '../../activities/storeCheckpoint.ts'
@@ -12,10 +12,15 @@ import { notePath } from '../../src/domain/evidence/notePlace.ts'
 import { formatOrigin } from '../../src/domain/evidence/origin.ts'
 import { hashToBytes } from '../../src/domain/hash.ts'
 import { type Hash, leafIndex } from '../../src/domain/model.ts'
+import { notesOfFolder } from '../../src/places/heldNotes.ts'
+import { createObjectStore } from '../../src/s3/objectStore.ts'
 import { runEvidence } from '../cli/evidenceProcess.ts'
 import { testKey } from '../domain/evidence/keys.ts'
 import { type OpenLog, useStore } from '../store/fixture.ts'
 import { withClient } from '../support/database.ts'
+import { s3Missing, startS3Server } from '../support/s3.ts'
+import { testServers } from '../support/servers.ts'
+import { TestKafka } from '../support/source.ts'
 import { eventValue, trueEntry, trueEvents, withoutGuards } from '../verification/trueLog.ts'
 import { logOf, verifyWhole } from '../verification/verifyWhole.ts'
 
@@ -260,3 +265,49 @@ describe('notes', () => {
     }
   })
 })
+
+const noBucket = s3Missing()
+it.skipIf(noBucket !== null)(
+  'notes are read from a bucket and from a topic too',
+  { timeout: 600_000 },
+  async () => {
+    const { notes, open } = await noted()
+    const server = await startS3Server()
+    const kafka = await TestKafka.connect()
+    try {
+      const topic = await kafka.topic(2)
+      const place = await server.makeBucket(`b-${randomUUID()}`)
+      const store = createObjectStore(place, server.credentials)
+      const { signal } = new AbortController()
+      for await (const { where, bytes } of notesOfFolder(notes)) {
+        await store.put(`notes/${basename(where)}`, bytes, { signal })
+        await kafka.producer.send({ topic, acks: -1, messages: [{ key: 'origin', value: bytes }] })
+      }
+      store.close()
+      const env = {
+        DATABASE_URL: fixture.database.appUrl,
+        KAFKA_BROKERS: testServers().kafkaBrokers,
+        S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
+        S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
+      }
+      const bucket = `s3://${place.bucket}/notes?endpoint=${server.endpoint}`
+      const run = (...flags: readonly string[]) =>
+        runEvidence(['audit', '--quick', '--notes', bucket, '--notes', `kafka:${topic}`, ...flags], env)
+      const { code, stdout, stderr } = await run(...keyFlag)
+      expect([code, stdout, stderr]).toEqual([
+        0,
+        expect.stringContaining('10 notes of 1 logs'),
+        expect.any(String),
+      ])
+      await damage((client) =>
+        client.query('delete from checkpoint_positions where log_id = $1 and size = 300', [open.log.logId]),
+      )
+      expect((await run()).stdout).toContain('CHECKPOINT-MISSING')
+      const away = await runEvidence(['audit', '--notes', `kafka:nowhere-${randomUUID()}`], env)
+      expect([away.code, away.stderr]).toEqual([1, expect.stringContaining('there is no topic')])
+    } finally {
+      await kafka.close()
+      await server.close()
+    }
+  },
+)

@@ -16,8 +16,9 @@ if (missing !== null) console.warn(`skipped: objects in a real bucket (${missing
 describe.skipIf(missing !== null)('objects in a bucket', () => {
   let server: S3Server
   const stores: ObjectStore[] = []
+  // Frozen, as what comes out of a configuration is.
   const storeOf = (place: S3Place, credentials = server.credentials): ObjectStore => {
-    const store = createObjectStore(place, credentials)
+    const store = createObjectStore(place, Object.freeze({ ...credentials }))
     stores.push(store)
     return store
   }
