@@ -335,6 +335,7 @@ CREATE INDEX log_nodes_end_offset ON public.log_nodes USING btree (log_id, end_o
 CREATE UNIQUE INDEX log_nodes_pkey ON public.log_nodes USING btree (log_id, level, index)
 CREATE UNIQUE INDEX note_failures_pkey ON public.note_failures USING btree (sequence)
 CREATE INDEX note_failures_place ON public.note_failures USING btree (place, sequence)
+CREATE INDEX note_placements_conflicts ON public.note_placements USING btree (place) WHERE (outcome = 'conflict'::text)
 CREATE INDEX note_placements_log_size ON public.note_placements USING btree (log_id, size)
 CREATE UNIQUE INDEX note_placements_pkey ON public.note_placements USING btree (place, log_id, size)
 CREATE INDEX note_placements_place_time ON public.note_placements USING btree (place, placed_at)

@@ -529,6 +529,7 @@ export const notePlacements = pgTable(
     check('note_placements_outcome', sql`${t.outcome} in ('held', 'superseded', 'conflict')`),
     index('note_placements_log_size').on(t.logId, t.size),
     index('note_placements_place_time').on(t.place, t.placedAt),
+    index('note_placements_conflicts').on(t.place).where(sql`${t.outcome} = 'conflict'`),
   ],
 )
 

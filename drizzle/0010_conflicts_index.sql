@@ -1,0 +1,1 @@
+CREATE INDEX "note_placements_conflicts" ON "note_placements" USING btree ("place") WHERE "note_placements"."outcome" = 'conflict';
