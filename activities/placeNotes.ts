@@ -1,5 +1,5 @@
 /** Notes on their way to a place outside the database. */
-import type { LogId } from '../src/domain/model.ts'
+import type { LeafIndex, LogId } from '../src/domain/model.ts'
 import { ServiceError } from '../src/errors.ts'
 import type { NotePlace, NoteStore, NoteToPlace } from '../src/ports.ts'
 import type { PlacedNotes, PlaceNotesInput } from './contract.ts'
@@ -24,6 +24,7 @@ export async function placeNotes(
     throw new ServiceError('UNKNOWN_PLACE', `place: this worker's NOTE_PLACES has none of this name`)
   const deadlineMs = deps.now() + SLICE_MS
   const failed = new Map<LogId, ServiceError>()
+  const held = new Map<LogId, LeafIndex>()
   let placed = 0
   for (;;) {
     const waiting = (await deps.notes.notesToPlace(name)).filter(({ logId }) => !failed.has(logId))
@@ -32,7 +33,7 @@ export async function placeNotes(
       signal.throwIfAborted()
       if (failed.has(note.logId)) continue
       if (deps.now() >= deadlineMs && placed > 0) return { placed, more: true }
-      const failure = await placeOne(deps, place, note, signal)
+      const failure = await placeOne(deps, place, note, held, signal)
       if (failure === null) placed++
       else failed.set(note.logId, failure)
       if (failed.size >= MAX_FAILED_LOGS) break
@@ -49,12 +50,15 @@ async function placeOne(
   { notes, observer }: { readonly notes: NoteStore; readonly observer: ActivityDependencies['observer'] },
   place: NotePlace,
   note: NoteToPlace,
+  held: Map<LogId, LeafIndex>,
   signal: AbortSignal,
 ): Promise<ServiceError | null> {
+  const { logId, size } = note
   try {
-    const heldSize = await notes.heldSize(place.name, note.logId)
+    const heldSize = held.get(logId) ?? (await notes.heldSize(place.name, logId))
     const placement = await place.place(note, { heldSize, signal })
     await notes.recordPlacement(place.name, note, placement)
+    held.set(logId, placement.outcome === 'held' && size > heldSize ? size : heldSize)
     observer.notePlaced(place.name, placement.outcome)
     return null
   } catch (error) {

@@ -7,8 +7,8 @@ import { guarded } from './failure.ts'
 import { onlyRow } from './transaction.ts'
 
 /** Of each log, and of all: what one look brings. */
-const NOTES_PER_LOG = 20
-const MAX_NOTES = 500
+const NOTES_PER_LOG = 200
+const MAX_NOTES = 5_000
 /** Longer than a checkpoint takes from its signatures to its commit. */
 const SETTLED_MINUTES = 10
 /** So long a place's settled checkpoints are not looked at again. A database may be put back to a backup meanwhile. */
@@ -81,12 +81,27 @@ interface WaitingRow extends Record<string, unknown> {
   readonly note: string
 }
 
+/**
+ * The same, some of each log: without a mark behind which all is settled, each log's index is read from its smallest size
+ * on, so that a place that is new to a large installation does not cost a sort of everything at each look.
+ */
+const someOfEachText = (place: string) => sql`
+  select l.id as log_id, w.size, w.checkpoint_id, w.note
+    from public.partition_logs l
+    cross join lateral (
+      select distinct on (p.size) p.size, p.checkpoint_id, p.note
+        from public.checkpoint_positions p
+       where p.log_id = l.id and p.note is not null
+         and not exists (select from public.note_placements d
+                          where d.place = ${place} and d.log_id = p.log_id and d.size = p.size)
+       order by p.size, p.checkpoint_id limit ${NOTES_PER_LOG}) w`
+
 /** The smallest of each log first, then the next ones: a log that a place does not take holds up no other. */
 async function readNotes(db: Db, place: string, settledSequence: string): Promise<readonly NoteToPlace[]> {
+  const waiting = settledSequence === '0' ? someOfEachText(place) : waitingText(place, settledSequence)
   const { rows } = await db.execute<WaitingRow>(sql`
     select log_id, size, checkpoint_id, note
-      from (select w.*, row_number() over (partition by log_id order by size) as nth
-              from (${waitingText(place, settledSequence)}) w) w
+      from (select w.*, row_number() over (partition by log_id order by size) as nth from (${waiting}) w) w
      where nth <= ${NOTES_PER_LOG} order by nth, log_id limit ${MAX_NOTES}`)
   return rows.map((row) => ({
     logId: logId(row.log_id),
