@@ -577,6 +577,8 @@ export interface ArchiveStore {
   leavesBetween(logId: LogId, fromMs: number | null, toMs: number | null): Promise<LeafRange>
   /** Those of an asked-for range that the log has. */
   leavesOf(logId: LogId, fromLeaf: LeafIndex, toLeaf: LeafIndex): Promise<LeafRange>
+  /** Of the last of the first `size` leaves, ms since the epoch; of none: when the log was opened. Throws LOG_DAMAGED. */
+  ingestedAt(logId: LogId, size: LeafIndex): Promise<number>
   /** Compact range of the first `size` leaves. Throws LOG_DAMAGED. */
   frontierAt(logId: LogId, size: LeafIndex): Promise<Frontier>
   /** Over `upTo` leaves at most, made up to `sequence`, and the one with the id; by size, then id, from behind `after`. */

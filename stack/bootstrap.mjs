@@ -1,5 +1,5 @@
 // The one file that runs before anything is installed: plain JavaScript, Node 20 built-ins only.
-// Usage: node stack/bootstrap.mjs demo|dev|stack|test|bench|faults|soak|install [arguments]
+// Usage: node stack/bootstrap.mjs demo|dev|stack|test|bench|faults|soak|drill|install [arguments]
 import { execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -29,6 +29,7 @@ const entries = {
   bench: 'bench/bench.ts',
   faults: 'bench/faults.ts',
   soak: 'bench/soak.ts',
+  drill: 'bench/drill.ts',
 }
 
 /** What a command line asks for: an entry to run, an installation, or a complaint for the user. */

@@ -20,18 +20,22 @@ export interface Filled {
 /** Batches under way at once. */
 const window = 16
 
-/** Produces the generated input to an empty topic and keeps the score. `onProgress` gets the records sent so far. */
+/**
+ * Produces the generated input to an empty topic, or behind what was produced `before` from another seed, and keeps the score
+ * of all of it. `onProgress` gets the records sent so far.
+ */
 export async function fillTopic(
   admin: Admin,
   topic: string,
   options: SourceOptions,
   onProgress: (records: number) => void,
   signal: AbortSignal,
+  before?: Filled,
 ): Promise<Filled> {
   const producer = await BatchProducer.connect(admin, topic)
   const started = performance.now()
   try {
-    const score = await produceAll(producer, options, onProgress, signal)
+    const score = await produceAll(producer, options, onProgress, signal, before)
     return { ...score, seconds: (performance.now() - started) / 1000 }
   } finally {
     producer.close()
@@ -43,12 +47,15 @@ async function produceAll(
   options: SourceOptions,
   onProgress: (records: number) => void,
   signal: AbortSignal,
+  before: Filled | undefined,
 ): Promise<Omit<Filled, 'seconds'>> {
-  const tables = Array.from({ length: options.partitions }, () => new RecordTable())
-  const deadLetters = new Map<DeadLetterCode, number>()
+  const tables = before?.tables ?? Array.from({ length: options.partitions }, () => new RecordTable())
+  const deadLetters = new Map<DeadLetterCode, number>(before?.deadLetters)
   const encoder = new RecordBatchEncoder()
   const sending: Promise<void>[] = []
-  let [produced, accepted, compressedBatches] = [0, 0, 0]
+  let produced = before?.produced ?? 0
+  let accepted = before?.accepted ?? 0
+  let compressedBatches = before?.compressedBatches ?? 0
   for (const { partition, codec, records } of generateBatches(options)) {
     signal.throwIfAborted()
     const table = tables[partition] ?? new RecordTable()

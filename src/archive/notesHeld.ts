@@ -12,6 +12,10 @@ export interface HeldNote {
 
 export interface HeldRoot {
   readonly name: string
+  /** As it is. */
+  readonly text: string
+  /** Known keys that signed it; at least one. */
+  readonly signedBy: readonly VerifierKey[]
   readonly size: bigint
   readonly root: Hash
 }
@@ -28,7 +32,7 @@ export function readHeldNotes(
   for (const { name, text } of notes) {
     const opened = openCheckpoint(text, { keys })
     if (!opened.ok) throw new ServiceError('NOTE_REFUSED', `${name}: ${opened.detail}`)
-    const { origin, size, root } = opened.value
+    const { origin, size, root, signedBy } = opened.value
     const known = byOrigin.get(origin) ?? new Map<bigint, HeldRoot>()
     byOrigin.set(origin, known)
     const other = known.get(size)
@@ -37,7 +41,7 @@ export function readHeldNotes(
         'NOTE_REFUSED',
         `${name} and ${other.name} say two things of ${origin} at ${size} leaves`,
       )
-    known.set(size, { name, size, root })
+    known.set(size, { name, text, signedBy, size, root })
   }
   const sorted = [...byOrigin].map(
     ([origin, roots]) => [origin, [...roots.values()].sort((a, b) => (a.size < b.size ? -1 : 1))] as const,

@@ -1,6 +1,7 @@
 /** The tools of `pnpm archive` over files, buckets, the owner's database and Kafka. */
 import { readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { adoptNotes } from '../archive/adoptNotes.ts'
 import type { HeldNote } from '../archive/notesHeld.ts'
 import { openArchive } from '../archive/readArchive.ts'
 import { recover } from '../archive/recover.ts'
@@ -21,6 +22,8 @@ import { openArchivePlace } from '../places/archives/open.ts'
 import type { ArchivePlace } from '../ports.ts'
 import { detachPartition } from '../store/archive/detach.ts'
 import { openRecovery } from '../store/archive/recovery.ts'
+import { createDatabase } from '../store/database.ts'
+import { createStore } from '../store/store.ts'
 
 export interface ToolsOptions {
   readonly config: Config
@@ -68,6 +71,17 @@ export function createArchiveTools({ config, requestedBy, signal }: ToolsOptions
       } finally {
         await source?.close()
         await store.close()
+      }
+    },
+    async adoptNotes({ notes, keys: given }, say) {
+      const keys = await readKeys(given)
+      const held = (await Promise.all(notes.map(readNotes))).flat()
+      const database = createDatabase({ url: config.database.url, maxAppenders: 1, maxReaders: 2 })
+      try {
+        const store = createStore(database)
+        return await adoptNotes({ ...store, logs: store.queries }, { notes: held, keys, say })
+      } finally {
+        await database.close()
       }
     },
     detach: (input) => detachPartition(ownerUrl(config), input),

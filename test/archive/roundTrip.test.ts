@@ -6,12 +6,14 @@ import { zstdDecompressSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { archiveSlice } from '../../activities/archive/archiveSlice.ts'
 import { planArchive } from '../../activities/archive/planArchive.ts'
+import { adoptNotes } from '../../src/archive/adoptNotes.ts'
 import { parseManifest } from '../../src/domain/archive/manifest.ts'
 import { parseArchiveRequest } from '../../src/domain/archive/request.ts'
 import { verifyEvidence } from '../../src/domain/evidence/verifyEvidence.ts'
 import { hashToHex, sha256 } from '../../src/domain/hash.ts'
 import { offset } from '../../src/domain/model.ts'
 import { ServiceError } from '../../src/errors.ts'
+import { createEvidenceOperations } from '../../src/evidence/operations.ts'
 import { createFolderArchives } from '../../src/places/archives/folder.ts'
 import { createDatabase } from '../../src/store/database.ts'
 import { createStore } from '../../src/store/store.ts'
@@ -19,7 +21,7 @@ import { scopeOf } from '../activities/fixture.ts'
 import { testKey } from '../domain/evidence/keys.ts'
 import { appendTo, type OpenLog, openLog } from '../store/fixture.ts'
 import { withClient } from '../support/database.ts'
-import { eventValue, motley, trueEntry, trueEvents, withoutGuards } from '../verification/trueLog.ts'
+import { eventValue, idAt, motley, trueEntry, trueEvents, withoutGuards } from '../verification/trueLog.ts'
 import { verifyWhole } from '../verification/verifyWhole.ts'
 import { key, recoverInto, rowsOf, useArchives } from './fixture.ts'
 
@@ -330,6 +332,79 @@ describe('what nobody has any more', () => {
       missing: [{ state: 'lost', fromLeaf: '40', toLeaf: '60', fromOffset: '40', toOffset: null }],
       followedBy: { incarnation: 2, startOffset: '40' },
     })
+  })
+})
+
+describe('notes of checkpoints that no archive has', () => {
+  it('become checkpoints again when the log has arrived at their roots, and not before', {
+    timeout: 60_000,
+  }, async () => {
+    const open = await openLog(platform.store)
+    await appendTo(platform.store, open, trueEvents(0n, 300n), 300n)
+    const { topic } = open.log.identity
+    const folder = makeFolder()
+    const notes = [...(await checkpoint(topic))]
+    await archive(folder, { topic })
+    await appendTo(platform.store, open, trueEvents(300n, 600n), 600n)
+    notes.push(...(await checkpoint(topic)))
+    const database = await emptyDatabase()
+    await recoverInto(database, folder, { notes })
+    const connections = createDatabase({ url: database.appUrl })
+    try {
+      const store = createStore(connections)
+      const adopt = (held = notes) =>
+        adoptNotes(
+          { ...store, logs: store.queries },
+          { notes: held, keys: [key.verifierKey], say: () => undefined },
+        )
+      expect(await adopt()).toMatchObject({
+        complete: false,
+        logs: [{ leaves: '300', provenTo: '300', adopted: 0, present: 1, waiting: ['600'] }],
+      })
+      const [log] = await store.reader.logsOf(topic)
+      if (log === undefined) throw new Error('no log')
+      await appendTo(store, { log, position: log.position }, trueEvents(300n, 600n), 600n)
+      expect(await adopt()).toMatchObject({ complete: true, logs: [{ provenTo: '600', adopted: 1 }] })
+      expect(await adopt()).toMatchObject({ complete: true, logs: [{ adopted: 0, present: 2 }] })
+      // It proves what it proved before.
+      const latest = await store.checkpoints.latestCheckpoint({ topic })
+      expect(latest).toMatchObject({ createdBy: 'recovery', positions: [{ offset: 600n, size: 600n }] })
+      const evidence = createEvidenceOperations({ ...store, instanceName: 'example.com/ingest' })
+      const [event] = await store.queries.findEventsById(idAt(555n), {})
+      if (event === undefined) throw new Error('no event')
+      expect(await evidence.eventProof(event)).toContain(notes[1]?.text)
+      const foreign = notes.map((note) => ({ ...note, text: note.text.replaceAll(topic, `${topic}x`) }))
+      expect(await codeOf(adopt(foreign))).toMatch(/^NOTE_REFUSED/)
+    } finally {
+      await connections.close()
+    }
+  })
+
+  it('contradict a log that is another one', { timeout: 60_000 }, async () => {
+    const open = await openLog(platform.store)
+    await appendTo(platform.store, open, trueEvents(0n, 300n), 300n)
+    const { topic, topicId } = open.log.identity
+    const folder = makeFolder()
+    await archive(folder, { topic })
+    await appendTo(platform.store, open, trueEvents(300n, 310n), 310n)
+    const notes = await checkpoint(topic)
+    const database = await emptyDatabase()
+    await recoverInto(database, folder)
+    const connections = createDatabase({ url: database.appUrl })
+    try {
+      const store = createStore(connections)
+      const [log] = await store.reader.logsOf(topic)
+      if (log === undefined) throw new Error('no log')
+      expect(log.identity.topicId).toBe(topicId)
+      await appendTo(store, { log, position: log.position }, trueEvents(301n, 311n), 311n)
+      const adopting = adoptNotes(
+        { ...store, logs: store.queries },
+        { notes, keys: [key.verifierKey], say: () => undefined },
+      )
+      expect(await codeOf(adopting)).toMatch(/^ROOT_MISMATCH: 310.note says of .* another root at 310 leaves/)
+    } finally {
+      await connections.close()
+    }
   })
 })
 

@@ -1,5 +1,10 @@
 /** Archives and recoveries in lines for people. */
-import type { MissingRange, RecoveredLogView, RecoveryReport } from '../../domain/archive/recoveryView.ts'
+import type {
+  AdoptionReport,
+  MissingRange,
+  RecoveredLogView,
+  RecoveryReport,
+} from '../../domain/archive/recoveryView.ts'
 import type { ArchiveView } from '../../domain/archive/view.ts'
 import { formatCount } from '../format.ts'
 
@@ -14,6 +19,15 @@ export function formatArchive({ id, status, place, progress, logs, createdAt }: 
     ),
   ]
 }
+
+export const formatAdoption = ({ logs, withoutLog, complete }: AdoptionReport): string[] => [
+  ...logs.flatMap(({ origin, leaves, provenTo, adopted, present, waiting }) => [
+    `  ${origin}: ${formatCount(leaves)} leaves, proven up to ${provenTo ?? 'none'}; ${adopted} checkpoints put back, ${present} were there`,
+    ...(waiting.length === 0 ? [] : [`    not arrived at: ${waiting.slice(0, 5).join(', ')} leaves`]),
+  ]),
+  ...withoutLog.map((origin) => `  ${origin}: the database has no such log`),
+  complete ? 'every note is borne out' : 'NOT every note is borne out',
+]
 
 export function formatRecovery(report: RecoveryReport): string[] {
   const { archives, unfinished, logs, withoutArchive, checkpoints, complete } = report

@@ -6,7 +6,7 @@ import { type ArchiveView, archiveEnded } from '../../domain/archive/view.ts'
 import type { FetchContext } from '../evidence/fetch.ts'
 import { badInput, CliFailure } from '../failure.ts'
 import { formatCount } from '../format.ts'
-import { formatArchive, formatRecovery } from './present.ts'
+import { formatAdoption, formatArchive, formatRecovery } from './present.ts'
 import type { ArchiveTools } from './tools.ts'
 
 export interface ArchiveContext extends FetchContext {
@@ -213,6 +213,28 @@ function addToolCommands(add: Add, context: ArchiveContext): void {
       for (const line of formatRecovery(report)) terminal.line(line)
       if (!report.complete)
         throw new CliFailure(1, 'INCOMPLETE', 'the database was rebuilt, and something is lost: see above')
+    })
+  add(
+    'adopt-notes',
+    'after a recovery, when ingest has caught up: the roots of all notes, and their checkpoints (DATABASE_URL)',
+  )
+    .requiredOption(
+      '--notes <folder>',
+      'signed notes that were kept elsewhere; may be given again',
+      collect,
+      [],
+    )
+    .option(...keyOption)
+    .action(async ({ notes, key }: Pick<RecoverFlags, 'notes' | 'key'>) => {
+      const report = await (await context.tools()).adoptNotes({ notes, keys: key }, terminal.line)
+      terminal.result(report)
+      for (const line of formatAdoption(report)) terminal.line(line)
+      if (!report.complete)
+        throw new CliFailure(
+          1,
+          'INCOMPLETE',
+          'not all notes are borne out yet: wait for ingest, or see above',
+        )
     })
   add('detach', 'take a day out of the log that verified archives hold (DATABASE_ADMIN_URL: the owner)')
     .requiredOption('--day <day>', 'UTC day of ingestion, such as 2026-01-31')

@@ -1,5 +1,5 @@
 /** What `pnpm archive` does without the service: with files, a bucket, the database's owner and Kafka. Handed in by its entry. */
-import type { RecoveryReport } from '../../domain/archive/recoveryView.ts'
+import type { AdoptionReport, RecoveryReport } from '../../domain/archive/recoveryView.ts'
 
 export interface VerifyPlaceInput {
   /** A folder, `file:///…` or `s3://…`. */
@@ -33,6 +33,11 @@ export interface RecoverInput {
   readonly kafka: boolean
 }
 
+export interface AdoptInput {
+  readonly notes: readonly string[]
+  readonly keys: readonly string[]
+}
+
 export interface DetachInput {
   /** `2026-01-31`. */
   readonly day: string
@@ -49,5 +54,6 @@ export interface DetachedPartition {
 export interface ArchiveTools {
   verify(input: VerifyPlaceInput, say: (line: string) => void): Promise<readonly VerifiedArchive[]>
   recover(input: RecoverInput, say: (line: string) => void): Promise<RecoveryReport>
+  adoptNotes(input: AdoptInput, say: (line: string) => void): Promise<AdoptionReport>
   detach(input: DetachInput): Promise<DetachedPartition>
 }

@@ -39,6 +39,28 @@ export interface RecoveredLogView {
   readonly followedBy?: { readonly incarnation: number; readonly startOffset: string }
 }
 
+/** What became of notes that were held elsewhere, once ingest had taken the rest from Kafka. */
+export interface AdoptedLogView {
+  readonly origin: string
+  /** Leaves that the log has now. */
+  readonly leaves: string
+  /** Size of the largest note whose root the log has; null when there is none. */
+  readonly provenTo: string | null
+  /** Checkpoints that were put back, and those that were there. */
+  readonly adopted: number
+  readonly present: number
+  /** Sizes that the log has not arrived at: ingest is behind, or the leaves are lost. */
+  readonly waiting: readonly string[]
+}
+
+export interface AdoptionReport {
+  readonly logs: readonly AdoptedLogView[]
+  /** Origins of notes that the database has no log of. */
+  readonly withoutLog: readonly string[]
+  /** Every note is a checkpoint of the database again. */
+  readonly complete: boolean
+}
+
 export interface RecoveryReport {
   readonly archives: readonly { readonly id: string; readonly place: string; readonly manifestHash: string }[]
   /** Folders without a manifest: archives that were never finished. */

@@ -19,7 +19,7 @@ import { guarded } from '../failure.ts'
 import { readJournal } from '../migrate.ts'
 import { frontierAt } from '../ranges.ts'
 import { inTransaction, onlyRow, type Transaction } from '../transaction.ts'
-import { leavesBetween, leavesOf } from './leafRanges.ts'
+import { ingestedAt, leavesBetween, leavesOf } from './leafRanges.ts'
 
 const TRANSACTION_TIMEOUT_MS = 30_000
 const MAX_PAGE = 1_000
@@ -107,6 +107,7 @@ export function createArchiveStore(database: Database): ArchiveStore {
     leavesBetween: (id, fromMs, toMs) =>
       guarded('looking for a range of time', () => leavesBetween(pool, id, fromMs, toMs)),
     leavesOf: (id, from, to) => guarded('looking for leaves', () => leavesOf(pool, id, from, to)),
+    ingestedAt: (id, size) => guarded('looking at a leaf', () => ingestedAt(pool, id, size)),
     frontierAt: (id, size) => guarded('computing a compact range', () => frontierAt(pool, id, size)),
     checkpointsOf: (id, range, after, limit) =>
       guarded('listing checkpoints', () => checkpointsOf(db, id, range, after, limit)),

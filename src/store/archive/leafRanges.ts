@@ -41,6 +41,15 @@ export async function leavesOf(pool: Pool, id: LogId, from: LeafIndex, to: LeafI
   return await rangeOf(pool, id, head, from < head.size ? from : head.size, to < head.size ? to : head.size)
 }
 
+/** Of the last of the first `size` leaves; of none: when the log was opened. */
+export async function ingestedAt(pool: Pool, id: LogId, size: LeafIndex): Promise<number> {
+  if (size === 0n) return (await surroundings(pool, id, 0n, 1)).before.ingestedMs
+  const leaf = size - 1n
+  const row = (await blockRows(pool, id, leaf / BigInt(BLOCK_LEAVES))).find((each) => each.leaf === leaf)
+  if (row === undefined) throw new ServiceError('LOG_DAMAGED', `Log ${id} has no row for the leaf ${leaf}`)
+  return row.ingestedMs
+}
+
 async function rangeOf(pool: Pool, id: LogId, head: Head, from: bigint, to: bigint): Promise<LeafRange> {
   const end = from > to ? from : to
   return {

@@ -1,0 +1,142 @@
+/**
+ * Signed notes that were held elsewhere, back into a database that was rebuilt: the checkpoints that were made after the
+ * newest archive. Each must have the root that the log has.
+ */
+import type { AdoptedLogView, AdoptionReport } from '../domain/archive/recoveryView.ts'
+import { type KeyPeriod, keysSigningAt } from '../domain/evidence/keyPeriods.ts'
+import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
+import { formatOrigin, parseOrigin } from '../domain/evidence/origin.ts'
+import { hashToHex, sha256 } from '../domain/hash.ts'
+import { leafIndex } from '../domain/model.ts'
+import { ServiceError } from '../errors.ts'
+import type {
+  ArchiveStore,
+  CheckpointStore,
+  EventLogReader,
+  LogState,
+  NoteStore,
+  QueryStore,
+  SigningKeyStore,
+} from '../ports.ts'
+import { type HeldNote, type HeldRoot, readHeldNotes } from './notesHeld.ts'
+
+export interface AdoptDependencies {
+  readonly reader: Pick<EventLogReader, 'rootAt'>
+  readonly logs: Pick<QueryStore, 'allLogs'>
+  readonly archives: Pick<ArchiveStore, 'leavesOf' | 'ingestedAt'>
+  readonly checkpoints: Pick<CheckpointStore, 'insertCheckpoint'>
+  readonly notes: Pick<NoteStore, 'signedSizes'>
+  readonly signingKeys: Pick<SigningKeyStore, 'keyState'>
+}
+
+export interface AdoptOptions {
+  readonly notes: readonly HeldNote[]
+  readonly keys: readonly VerifierKey[]
+  readonly say: (line: string) => void
+}
+
+const ADOPTED_BY = 'recovery'
+
+/** Can be repeated. Throws NOTE_REFUSED, ROOT_MISMATCH: the log is not the one that was signed. */
+export async function adoptNotes(deps: AdoptDependencies, options: AdoptOptions): Promise<AdoptionReport> {
+  const held = readHeldNotes(options.notes, options.keys)
+  const { periods } = await deps.signingKeys.keyState()
+  const states = await deps.logs.allLogs()
+  const logs: AdoptedLogView[] = []
+  const withoutLog: string[] = []
+  for (const [origin, roots] of [...held].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const log = logOf(states, origin)
+    if (log === null) withoutLog.push(origin)
+    else {
+      options.say(`${origin}: ${roots.length} notes`)
+      logs.push(await adoptLog(deps, log, origin, roots, periods))
+    }
+  }
+  const complete = withoutLog.length === 0 && logs.every(({ waiting }) => waiting.length === 0)
+  return { logs, withoutLog, complete }
+}
+
+function logOf(states: readonly LogState[], origin: string): LogState | null {
+  const parsed = parseOrigin(origin)
+  if (parsed === null) return null
+  const { instance } = parsed
+  return (
+    states.find(
+      ({ identity, incarnation }) => formatOrigin({ instance, ...identity, incarnation }) === origin,
+    ) ?? null
+  )
+}
+
+async function adoptLog(
+  deps: AdoptDependencies,
+  log: LogState,
+  origin: string,
+  roots: readonly HeldRoot[],
+  periods: readonly KeyPeriod[],
+): Promise<AdoptedLogView> {
+  const { logId, position } = log
+  const stored = await deps.notes.signedSizes(logId)
+  const waiting: string[] = []
+  let provenTo: string | null = null
+  let [adopted, present] = [0, 0]
+  for (const note of roots) {
+    if (note.size > position.size) {
+      waiting.push(String(note.size))
+      continue
+    }
+    const root = await deps.reader.rootAt(logId, leafIndex(note.size))
+    if (root !== note.root)
+      throw new ServiceError(
+        'ROOT_MISMATCH',
+        `${note.name} says of ${origin} another root at ${note.size} leaves than the log has: ${hashToHex(root)}`,
+      )
+    provenTo = String(note.size)
+    if (stored.has(note.size)) present++
+    else {
+      await adopt(deps, log, origin, note, periods)
+      adopted++
+    }
+  }
+  return { origin, leaves: String(position.size), provenTo, adopted, present, waiting }
+}
+
+async function adopt(
+  { archives, checkpoints }: AdoptDependencies,
+  { logId, identity: { topic, partition } }: LogState,
+  origin: string,
+  note: HeldRoot,
+  periods: readonly KeyPeriod[],
+): Promise<void> {
+  const size = leafIndex(note.size)
+  const { toOffset } = await archives.leavesOf(logId, leafIndex(0n), size)
+  const ingestedMs = await archives.ingestedAt(logId, size)
+  await checkpoints.insertCheckpoint({
+    id: idOf(origin, note.size),
+    ...{ topic, partition, offset: null, createdBy: ADOPTED_BY },
+    createdAt: new Date(signedAt(note, ingestedMs, periods)),
+    positions: [{ logId, partition, offset: toOffset, size, rootHash: note.root, note: note.text }],
+  })
+}
+
+/**
+ * Nobody knows when it was signed: not before its last leaf was ingested, and while one of its keys did. Throws NOTE_REFUSED
+ * when the database knows none of them.
+ */
+function signedAt({ name, signedBy }: HeldRoot, ingestedMs: number, periods: readonly KeyPeriod[]): number {
+  const own = periods.filter(({ key }) => signedBy.some(({ text }) => text === key.text))
+  if (keysSigningAt(own, ingestedMs).length > 0) return ingestedMs
+  const later = own.map(({ fromMs }) => fromMs).filter((fromMs) => fromMs > ingestedMs)
+  const [last] = own.map(({ untilMs }) => untilMs).filter((untilMs) => untilMs !== null)
+  if (later.length > 0) return Math.min(...later)
+  if (last !== undefined) return last - 1
+  throw new ServiceError(
+    'NOTE_REFUSED',
+    `${name} is signed by a key that the database does not know: start a worker with it, once`,
+  )
+}
+
+/** The same note is the same checkpoint, however often it is put back (RFC 9562, version 8). */
+function idOf(origin: string, size: bigint): string {
+  const hex = hashToHex(sha256(`${origin}\n${size}`))
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`
+}
