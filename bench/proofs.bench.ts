@@ -69,7 +69,13 @@ async function measure(store: Store, log: LogState, size: number): Promise<void>
   const deps = { log: reader, checkpoints, signingKeys, signing, checkpointStored: () => undefined }
   const request = { topic: log.identity.topic }
   await storeCheckpoint(deps, { checkpointId: randomUUID(), request, requestedBy: 'bench' })
-  const evidence = createEvidenceOperations({ reader, checkpoints, signingKeys, instanceName: 'bench' })
+  const evidence = createEvidenceOperations({
+    reader,
+    checkpoints,
+    signingKeys,
+    notes: store.notes,
+    instanceName: 'bench',
+  })
   say(`${size} events, ${proofs} of each:`)
   await timed('proof of an event', async () => {
     const [event] = await queries.findEventsById(idOf(below(size)), {})

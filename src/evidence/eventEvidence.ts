@@ -1,4 +1,5 @@
 /** What an outsider needs about one event: the record as Kafka held it, and the proof that a signed checkpoint covers it. */
+import { cosignatureLines, withLines } from '../domain/evidence/cosignature.ts'
 import { type ExportedRecord, formatExportedRecord, leafOf } from '../domain/evidence/exportedRecord.ts'
 import { fitsExtra, formatTlogProof } from '../domain/evidence/tlogProof.ts'
 import { leafIndex } from '../domain/model.ts'
@@ -24,7 +25,7 @@ export function exportEvent(event: StoredEvent, origin: string): ExportedRecord 
 
 /**
  * A C2SP tlog-proof of the event under the checkpoint that was named, else the newest signed one that covers it. It
- * carries the record where that fits. Nothing is handed out that does not verify. Throws NOT_COVERED,
+ * carries the record where that fits, and the cosignatures of witnesses. Nothing is handed out that does not verify. Throws NOT_COVERED,
  * CHECKPOINT_NOT_FOUND, CHECKPOINT_FOREIGN, CHECKPOINT_UNSIGNED, CHECKPOINT_MISMATCH, LOG_DAMAGED.
  */
 export async function proveEvent(
@@ -39,7 +40,10 @@ export async function proveEvent(
   const { origin, root } = openPosition(position, event, periods)
   const { size, note } = position
   const record = exportEvent(event, origin)
-  const hashes = await deps.reader.inclusionProof(event.logId, event.leafIndex, leafIndex(size))
+  const [hashes, placed] = await Promise.all([
+    deps.reader.inclusionProof(event.logId, event.leafIndex, leafIndex(size)),
+    deps.notes.placedNotes(position.checkpointId),
+  ])
   const claim = { index: event.leafIndex, size, leaf: event.leafHash, root }
   if (!verifyInclusion(claim, hashes))
     throw new ServiceError(
@@ -51,7 +55,7 @@ export async function proveEvent(
     extra: fitsExtra(extra) ? extra : null,
     index: event.leafIndex,
     hashes,
-    checkpoint: note,
+    checkpoint: withLines(note, cosignatureLines(placed.filter(({ logId }) => logId === event.logId))),
   })
 }
 

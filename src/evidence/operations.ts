@@ -1,7 +1,7 @@
 /** Records and proofs as the edges hand them out. */
 import { formatExportedRecord } from '../domain/evidence/exportedRecord.ts'
 import { formatOrigin } from '../domain/evidence/origin.ts'
-import type { CheckpointStore, EventLogReader, SigningKeyStore, StoredEvent } from '../ports.ts'
+import type { CheckpointStore, EventLogReader, NoteStore, SigningKeyStore, StoredEvent } from '../ports.ts'
 import { type ConsistencyQuery, proveConsistency } from './checkpointEvidence.ts'
 import { exportEvent, proveEvent } from './eventEvidence.ts'
 
@@ -9,6 +9,7 @@ export interface EvidenceDependencies {
   readonly reader: EventLogReader
   readonly checkpoints: CheckpointStore
   readonly signingKeys: SigningKeyStore
+  readonly notes: Pick<NoteStore, 'placedNotes'>
   /** Name of the installation where no key has said it yet. */
   readonly instanceName: string
 }

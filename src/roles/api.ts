@@ -42,6 +42,7 @@ export function createApiRole(
     reader: store.reader,
     checkpoints: store.checkpoints,
     signingKeys: store.signingKeys,
+    notes: store.notes,
     instanceName: config.signing.instanceName,
   })
   const producers = createProducerOperations(store.producers, Date.now)

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { storeCheckpoint } from '../../activities/storeCheckpoint.ts'
+import { cosign, witnessKey } from '../../src/domain/evidence/cosignature.ts'
+import { keyPairOf } from '../../src/domain/evidence/ed25519.ts'
+import { formatNote, parseNote } from '../../src/domain/evidence/note.ts'
 import type { SigningKey } from '../../src/domain/evidence/noteKeys.ts'
 import { parseTlogProof } from '../../src/domain/evidence/tlogProof.ts'
 import { type Verified, verifyEvidence } from '../../src/domain/evidence/verifyEvidence.ts'
@@ -17,7 +20,13 @@ let edge: Edge
 
 beforeAll(async () => {
   const { reader, queries, checkpoints, signingKeys } = platform.store
-  const operations = createEvidenceOperations({ reader, checkpoints, signingKeys, instanceName: 'unsigned' })
+  const operations = createEvidenceOperations({
+    reader,
+    checkpoints,
+    signingKeys,
+    notes: platform.store.notes,
+    instanceName: 'unsigned',
+  })
   edge = await startEdge({ operations, queries: { ...queries, ...checkpoints, ...signingKeys } })
 })
 afterAll(() => edge.close())
@@ -244,5 +253,31 @@ describe('GET /checkpoints/consistency', () => {
     expect(verified((await get(`${at(topic, 3)}&incarnation=2`)).text)).toMatchObject({
       checkpoint: { size: 40n, origin: expect.stringMatching(/\/2$/) },
     })
+  })
+})
+
+it('a proof carries the cosignatures of witnesses', async () => {
+  const topic = await broker.makeTopic()
+  await fill({ topic, count: 20 })
+  const id = await checkpointOf(topic)
+  const [position] = (await platform.store.checkpoints.getCheckpoint(id))?.positions ?? []
+  if (position === undefined || position.note === null) throw new Error('it is not signed')
+  const { logId, size, note } = position
+  const { text } = taken(parseNote(note))
+  const name = 'witness.example/w1'
+  const line = cosign(text, name, Buffer.alloc(32, 9), 1_679_315_147n)
+  const cosignatures = formatNote({ text, signatures: [line] }).slice(text.length + 1)
+  const sent = { logId, checkpointId: id, size, note }
+  await platform.store.notes.recordPlacement('witness', sent, { outcome: 'held', cosignatures })
+  const { rows } = await withClient(platform.database.adminUrl, (client) =>
+    client.query<{ id: string }>('select id from events where log_id = $1 and "offset" = 7', [logId]),
+  )
+  const proof = await get(`/events/${rows[0]?.id}/proof?topic=${topic}`)
+  const witness = witnessKey(name, keyPairOf(Buffer.alloc(32, 9)).publicKey)
+  const trust = { keys: [key.verifierKey], witnesses: [witness] }
+  const shown = taken(verifyEvidence({ file: Buffer.from(proof.text), trust }))
+  expect(shown).toMatchObject({
+    what: 'inclusion',
+    checkpoint: { cosignedBy: [{ timestamp: 1_679_315_147n }] },
   })
 })

@@ -7,6 +7,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createEvidenceProgram } from '../../src/cli/evidence/program.ts'
 import { CliFailure } from '../../src/cli/failure.ts'
 import { createTerminal } from '../../src/cli/terminal.ts'
+import { cosign, witnessKey as cosigner, withLines } from '../../src/domain/evidence/cosignature.ts'
+import { keyPairOf } from '../../src/domain/evidence/ed25519.ts'
+import { parseNote } from '../../src/domain/evidence/note.ts'
 import { parseSigningKey } from '../../src/domain/evidence/noteKeys.ts'
 import { taken } from '../domain/evidence/keys.ts'
 import {
@@ -193,6 +196,36 @@ describe('pnpm evidence make-key', () => {
     expect(await refusal('make-key', '--name', 'a', '--out', path('none/key'))).toEqual({
       code: 2,
       line: line(/there is no such file/),
+    })
+  })
+})
+
+describe('verify --witness', () => {
+  const name = 'witness.example/w1'
+  const { text } = taken(parseNote(checkpointAt(20)))
+  const { text: witness } = cosigner(name, keyPairOf(Buffer.alloc(32, 9)).publicKey)
+  const line = cosign(text, name, Buffer.alloc(32, 9), 1_679_315_147n)
+
+  it('shows who cosigned, and when; a checkpoint without the cosignature is not verified', async () => {
+    const cosigned = write('cosigned', withLines(checkpointAt(20), [line]))
+    const flags = ['--key', key, '--witness', witness]
+    const shown = await evidence('verify', cosigned, ...flags)
+    expect([shown.code, shown.stdout]).toEqual([
+      0,
+      expect.stringContaining(`cosigned by ${name}+${line.keyId} at 2023-03-20T`),
+    ])
+    const json = await evidence('verify', cosigned, ...flags, '--json')
+    expect(JSON.parse(json.stdout).checkpoint.cosignedBy).toEqual([
+      { witness: `${name}+${line.keyId}`, timestamp: '1679315147' },
+    ])
+    const plain = write('plain', checkpointAt(20))
+    expect(await refusal('verify', plain, ...flags)).toMatchObject({
+      code: 1,
+      line: expect.stringContaining('has not cosigned it'),
+    })
+    expect(await refusal('verify', plain, '--key', key, '--witness', key)).toMatchObject({
+      code: 2,
+      line: expect.stringContaining('--witness'),
     })
   })
 })

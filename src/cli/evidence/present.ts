@@ -9,17 +9,17 @@ export function describeVerified(verified: Verified): string {
   const { what } = verified
   switch (what) {
     case 'checkpoint': {
-      const { origin, size, root, signedBy } = verified.checkpoint
-      return `verified: ${origin} has ${size} leaves and the root ${hashToHex(root)}, signed by ${names(signedBy)}`
+      const { origin, size, root } = verified.checkpoint
+      return `verified: ${origin} has ${size} leaves and the root ${hashToHex(root)}, signed by ${signers(verified.checkpoint)}`
     }
     case 'inclusion': {
-      const { origin, size, signedBy } = verified.checkpoint
+      const { origin, size } = verified.checkpoint
       const { content, leafIndex } = verified.record
-      return `verified: ${describeContent(content)} is leaf ${leafIndex} of ${origin}, in the checkpoint of ${size} leaves signed by ${names(signedBy)}`
+      return `verified: ${describeContent(content)} is leaf ${leafIndex} of ${origin}, in the checkpoint of ${size} leaves signed by ${signers(verified.checkpoint)}`
     }
     case 'consistency': {
       const { old, checkpoint } = verified
-      return `verified: the ${checkpoint.size} leaves of ${checkpoint.origin} begin with the ${old.size} of the older checkpoint, signed by ${names(old.signedBy)} and ${names(checkpoint.signedBy)}`
+      return `verified: the ${checkpoint.size} leaves of ${checkpoint.origin} begin with the ${old.size} of the older checkpoint, signed by ${signers(old)} and ${signers(checkpoint)}`
     }
     case 'records':
       return describeRecords(verified.count, verified.first)
@@ -28,8 +28,19 @@ export function describeVerified(verified: Verified): string {
   }
 }
 
-const names = (keys: readonly VerifierKey[]): string => keys.map(mark).join(', ')
-const mark = ({ name, keyId }: VerifierKey): string => `${name}+${keyId}`
+const signers = ({ signedBy, cosignedBy = [] }: OpenedCheckpoint): string =>
+  [
+    signedBy.map(mark).join(', '),
+    ...cosignedBy.map(({ key, timestamp }) => `cosigned by ${mark(key)} at ${instant(timestamp)}`),
+  ].join(', ')
+
+/** Seconds since 1970 that no date can be made of are shown as they are. */
+function instant(timestamp: bigint): string {
+  const date = new Date(Number(timestamp) * 1_000)
+  return Number.isNaN(date.getTime()) ? `${timestamp} s` : date.toISOString()
+}
+
+const mark = ({ name, keyId }: Pick<VerifierKey, 'name' | 'keyId'>): string => `${name}+${keyId}`
 
 function describeContent(content: LeafContent): string {
   switch (content.kind) {
@@ -79,9 +90,12 @@ export function presentVerified(verified: Verified): unknown {
   }
 }
 
-const presentCheckpoint = ({ origin, size, root, signedBy }: OpenedCheckpoint) => ({
+const presentCheckpoint = ({ origin, size, root, signedBy, cosignedBy }: OpenedCheckpoint) => ({
   origin,
   size: `${size}`,
   root: hashToHex(root),
   signedBy: signedBy.map(mark),
+  ...(cosignedBy !== undefined && {
+    cosignedBy: cosignedBy.map(({ key, timestamp }) => ({ witness: mark(key), timestamp: `${timestamp}` })),
+  }),
 })

@@ -46,6 +46,12 @@ export function createEvidenceProgram(context: FetchContext & AuditContext): Com
     )
     .option('--event <file>', 'the exported event that an inclusion proof is about, if it does not carry it')
     .option('--origin <origin>', 'the log that is expected (default: each below the name of a key)')
+    .option(
+      '--witness <key>',
+      'verifier key of a witness that must have cosigned; may be given again',
+      collect,
+      [],
+    )
     .option(...json)
     .action((file: string, flags: VerifyFlags) => verify(file, flags, terminal))
   program

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { parseWitnessKey, type WitnessKey } from '../../domain/evidence/cosignature.ts'
 import type { Flaw } from '../../domain/evidence/finding.ts'
 import { parseKeyList, parseVerifierKey, type VerifierKey } from '../../domain/evidence/noteKeys.ts'
 import { verifyEvidence } from '../../domain/evidence/verifyEvidence.ts'
@@ -11,6 +12,7 @@ export interface VerifyFlags {
   readonly key: readonly string[]
   readonly event?: string
   readonly origin?: string
+  readonly witness: readonly string[]
 }
 
 /** Exported records begin with it, and carry no signature. */
@@ -19,17 +21,28 @@ const OPENING_BRACE = 0x7b
 /** Says what a file shows, in one line. Throws CliFailure: 1 when it is not shown, 2 when it cannot be read. */
 export async function verify(path: string, flags: VerifyFlags, terminal: Terminal): Promise<void> {
   const keys = await keysOf(flags.key)
+  const witnesses = flags.witness.map(witnessOf)
   const file = await readBytes(path)
   if (keys.length === 0 && file[0] !== OPENING_BRACE)
     throw new CliFailure(2, 'BAD_REQUEST', '--key: is needed to verify a signature')
   const found = verifyEvidence({
     file,
-    trust: { keys, ...(flags.origin !== undefined && { origin: flags.origin }) },
+    trust: {
+      keys,
+      ...(flags.origin !== undefined && { origin: flags.origin }),
+      ...(witnesses.length > 0 && { witnesses }),
+    },
     ...(flags.event !== undefined && { event: await readBytes(flags.event) }),
   })
   if (!found.ok) throw failureOf(path, found)
   terminal.line(describeVerified(found.value))
   terminal.result(presentVerified(found.value))
+}
+
+function witnessOf(given: string): WitnessKey {
+  const key = parseWitnessKey(given)
+  if (key.ok) return key.value
+  throw new CliFailure(2, 'BAD_REQUEST', `--witness: ${key.detail}`)
 }
 
 function failureOf(path: string, { fault, detail }: Flaw): CliFailure {

@@ -3,6 +3,7 @@ import { HASH_BYTES, hashFromBytes, hashToBytes } from '../hash.ts'
 import { MAX_TREE_SIZE } from '../merkle.ts'
 import type { Hash } from '../model.ts'
 import { decodeBase64 } from './base64.ts'
+import { type Cosignature, cosignaturesOf, type WitnessKey } from './cosignature.ts'
 import { type Finding, holds, malformed, unverified } from './finding.ts'
 import { type OpenedNote, openNote, parseNote, signNote } from './note.ts'
 import type { SigningKey, VerifierKey } from './noteKeys.ts'
@@ -69,15 +70,19 @@ export interface Trust {
   readonly keys: readonly VerifierKey[]
   /** The one origin that is expected. Without it a key answers for the origin that is its name, and for those below. */
   readonly origin?: string
+  /** Who must have cosigned it too. */
+  readonly witnesses?: readonly WitnessKey[]
 }
 
 export interface OpenedCheckpoint extends CheckpointBody {
   /** Known keys that signed it and may answer for its origin; at least one. */
   readonly signedBy: readonly VerifierKey[]
+  /** The witnesses that were asked for, and when they cosigned. */
+  readonly cosignedBy?: readonly Cosignature[]
 }
 
 /** Reads a checkpoint and believes it only when a known key that may answer for its origin has signed it. */
-export function openCheckpoint(note: string, { keys, origin }: Trust): Finding<OpenedCheckpoint> {
+export function openCheckpoint(note: string, { keys, origin, witnesses }: Trust): Finding<OpenedCheckpoint> {
   const opened = openNote(note, keys)
   if (!opened.ok) return opened
   const body = parseCheckpoint(opened.value.text)
@@ -89,7 +94,14 @@ export function openCheckpoint(note: string, { keys, origin }: Trust): Finding<O
     return unverified(
       `no key that signed it answers for ${body.value.origin}: name the origin that is expected`,
     )
-  return holds({ ...body.value, signedBy })
+  if (witnesses === undefined) return holds({ ...body.value, signedBy })
+  const { text, unknown } = opened.value
+  const cosigned = cosignaturesOf({ text, signatures: unknown }, witnesses)
+  if (!cosigned.ok) return cosigned
+  const absent = witnesses.find((witness) => cosigned.value.every(({ key }) => key.text !== witness.text))
+  if (absent !== undefined)
+    return unverified(`the witness ${absent.name}+${absent.keyId} has not cosigned it`)
+  return holds({ ...body.value, signedBy, cosignedBy: cosigned.value })
 }
 
 const answering = ({ signedBy }: OpenedNote, origin: string, expected: string | undefined) =>

@@ -91,6 +91,17 @@ describe('a cosignature', () => {
     expect(parseVerifierKey(key.text).ok).toBe(false)
   })
 
+  it('can be asked for: then a note without it shows nothing', () => {
+    const trust = { keys: [oldKey.verifierKey], witnesses: [key] }
+    const open = (lines: readonly NoteSignature[]) => openCheckpoint(withLines(checkpoint, lines), trust)
+    expect(taken(open([good])).cosignedBy).toMatchObject([{ key, timestamp: 1_679_315_147n }])
+    expect(open([])).toMatchObject({ ok: false, detail: expect.stringContaining('has not cosigned it') })
+    const bad = { ...good, signature: Buffer.concat([Buffer.alloc(8), good.signature.subarray(8)]) }
+    expect(open([bad])).toMatchObject({ ok: false, detail: expect.stringContaining('is not good') })
+    // A witness alone is nobody's word about a log.
+    expect(openCheckpoint(withLines(checkpoint, [good]), { keys: [], witnesses: [key] }).ok).toBe(false)
+  })
+
   it.each([
     ['nothing', ''],
     ['a sentence', 'no\n'],
