@@ -37,10 +37,10 @@ export function startNoteRelay({ client, taskQueue, places, notes, log }: NoteRe
   const look = async (): Promise<void> => {
     try {
       for (const { place, waiting } of await notes.standingOf(places))
-        if (waiting > 0) await start(client, taskQueue, place)
+        if (waiting > 0) await start(client, taskQueue, place, stopping.signal)
       said = false
     } catch (error) {
-      if (!said) log.warn('notes that wait cannot be seen to', { error })
+      if (!said && !stopping.signal.aborted) log.warn('notes that wait cannot be seen to', { error })
       said = true
     }
   }
@@ -62,8 +62,8 @@ export function startNoteRelay({ client, taskQueue, places, notes, log }: NoteRe
   }
 }
 
-async function start(client: Client, taskQueue: string, place: string): Promise<void> {
-  await client.withDeadline(Date.now() + CALL_MS, () =>
+async function start(client: Client, taskQueue: string, place: string, signal: AbortSignal): Promise<void> {
+  const call = () =>
     client.workflow.start('sendNotes', {
       taskQueue,
       workflowId: workflowIdOfSending(taskQueue, place),
@@ -72,8 +72,8 @@ async function start(client: Client, taskQueue: string, place: string): Promise<
       memo: { requestedBy: 'note relay' },
       staticSummary: `Notes for ${place}`,
       workflowTaskTimeout: '5 s',
-    }),
-  )
+    })
+  await client.withAbortSignal(signal, () => client.withDeadline(Date.now() + CALL_MS, call))
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

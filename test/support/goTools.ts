@@ -1,9 +1,10 @@
 /** Servers and tools that others wrote in Go, built once for each version from modules that are pinned beside this file. */
 import { execFile, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
-import { rename } from 'node:fs/promises'
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { sharedCacheDirectory } from '../../stack/paths.ts'
 
@@ -32,9 +33,36 @@ export async function buildGoTool(folder: string, name: string, path: string): P
   const program = join(cache, name)
   if (existsSync(program)) return program
   mkdirSync(cache, { recursive: true })
+  // Test files run side by side: one builds, which takes all cores, and the others wait.
+  const lock = `${program}.lock`
+  while (!(await lockedBy(lock))) {
+    if (existsSync(program)) return program
+    await sleep(250)
+  }
+  try {
+    if (!existsSync(program)) await build(folder, path, program)
+  } finally {
+    await rm(lock, { force: true })
+  }
+  return program
+}
+
+/** False while somebody else builds; who died while he did is not waited for. */
+async function lockedBy(lock: string): Promise<boolean> {
+  try {
+    await writeFile(lock, '', { flag: 'wx' })
+    return true
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    const since = statSync(lock, { throwIfNoEntry: false })?.mtimeMs
+    if (since !== undefined && Date.now() - since > BUILD_MS) await rm(lock, { force: true })
+    return false
+  }
+}
+
+async function build(folder: string, path: string, program: string): Promise<void> {
   const draft = `${program}.${process.pid}`
   const args = ['build', '-buildvcs=false', '-mod=readonly', '-o', draft, path]
   await promisify(execFile)('go', args, { cwd: folder, timeout: BUILD_MS })
   await rename(draft, program)
-  return program
 }

@@ -5,15 +5,26 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { storeCheckpoint } from '../../activities/storeCheckpoint.ts'
+import {
+  cosignatureLines,
+  cosignaturesOf,
+  parseWitnessKey,
+  withLines,
+} from '../../src/domain/evidence/cosignature.ts'
+import { parseNote } from '../../src/domain/evidence/note.ts'
 import { formatSigningKey } from '../../src/domain/evidence/noteKeys.ts'
 import { notePath, originOf } from '../../src/domain/evidence/notePlace.ts'
+import { formatOrigin } from '../../src/domain/evidence/origin.ts'
 import { workflowIdOfSending } from '../../src/replay/noteRelay.ts'
 import { createTemporalClient, type TemporalClient } from '../../src/replay/temporalClient.ts'
 import { startEdge } from '../api/edge.ts'
-import { testKey } from '../domain/evidence/keys.ts'
+import { taken, testKey } from '../domain/evidence/keys.ts'
 import { appendTo, openLog, useStore } from '../store/fixture.ts'
 import { PlatformProcess, until } from '../support/platform.ts'
+import { s3Missing, startS3Server } from '../support/s3.ts'
 import { testServers } from '../support/servers.ts'
+import { TestKafka } from '../support/source.ts'
+import { startWitness, witnessMissing } from '../support/witness.ts'
 import { trueEvents } from '../verification/trueLog.ts'
 
 const fixture = useStore('sendnotes')
@@ -43,7 +54,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-function startWorker(): PlatformProcess {
+function startWorker(env: Readonly<Record<string, string>> = {}): PlatformProcess {
   const worker = new PlatformProcess('worker', {
     KAFKA_BROKERS: testServers().kafkaBrokers,
     KAFKA_TOPICS: 'not-a-target',
@@ -52,6 +63,7 @@ function startWorker(): PlatformProcess {
     TEMPORAL_TASK_QUEUE: taskQueue,
     CHECKPOINT_SIGNING_KEY: formatSigningKey(NAME, Buffer.alloc(32, 1)),
     NOTE_PLACES: `${nearName},${awayName}`,
+    ...env,
   })
   workers.push(worker)
   return worker
@@ -161,3 +173,71 @@ it('no note is forgotten, whoever dies, and no checkpoint fails because a place 
     temporal.client.workflow.execute('sendNotes', { ...bad, args: [{ place: 'nowhere' }] }),
   ).rejects.toMatchObject({ cause: { type: 'UNKNOWN_PLACE' } })
 })
+
+const missing = s3Missing() ?? witnessMissing()
+it.skipIf(missing !== null)(
+  'a worker sends to a locked bucket, a topic and a witness',
+  {
+    timeout: 700_000,
+  },
+  async () => {
+    const { store } = fixture
+    const open = await openLog(store)
+    const { identity, incarnation, logId } = open.log
+    const origin = formatOrigin({ instance: NAME, ...identity, incarnation })
+    const [server, witness, kafka] = await Promise.all([startS3Server(), startWitness(), TestKafka.connect()])
+    try {
+      await witness.knowLog(origin, [key.verifierKey.text])
+      const bucket = await server.makeBucket(`b-${randomUUID()}`, { objectLock: true })
+      const topic = await kafka.topic()
+      const places = [
+        `s3://${bucket.bucket}/notes?endpoint=${server.endpoint}&lock=compliance&days=1&name=bucket`,
+        `kafka:${topic}?name=topic`,
+        `witness+${witness.url}/?name=witness#${witness.verifierKey}`,
+      ]
+      startWorker({
+        NOTE_PLACES: places.join(','),
+        S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
+        S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
+        TEMPORAL_TASK_QUEUE: `${taskQueue}-remote`,
+      })
+      const made: string[] = []
+      for (const size of [300n, 600n]) {
+        const from = open.position.nextOffset
+        expect((await appendTo(store, open, trueEvents(from, size), size)).kind).toBe('appended')
+        const id = randomUUID()
+        await temporal.client.workflow.execute('createCheckpoint', {
+          taskQueue: `${taskQueue}-remote`,
+          workflowId: `checkpoint/${id}`,
+          args: [{ topic: identity.topic }],
+        })
+        made.push(id)
+      }
+      const placedOf = async (id: string) =>
+        (await store.notes.placedNotes(id)).filter(({ place }) => !place.startsWith('file:'))
+      await until(async () => (await placedOf(made[1] ?? '')).length === 3, 60_000, outputs)
+      for (const id of made) {
+        const placed = await placedOf(id)
+        expect(placed.map(({ place, outcome }) => `${place} ${outcome}`)).toEqual([
+          'bucket held',
+          'topic held',
+          'witness held',
+        ])
+        const { note } = await noteOf(id)
+        const cosigned = taken(parseNote(withLines(note, cosignatureLines(placed))))
+        const found = taken(cosignaturesOf(cosigned, [taken(parseWitnessKey(witness.verifierKey))]))
+        expect(found).toHaveLength(1)
+      }
+      expect(await store.notes.heldSize('witness', logId)).toBe(600n)
+      // No secret is anywhere in what Temporal keeps.
+      for (const place of ['bucket', 'topic', 'witness']) {
+        const id = workflowIdOfSending(`${taskQueue}-remote`, place)
+        const history = JSON.stringify(await temporal.client.workflow.getHandle(id).fetchHistory())
+        expect(history).not.toContain(server.credentials.secretAccessKey)
+      }
+      expect(outputs()).not.toContain(server.credentials.secretAccessKey)
+    } finally {
+      await Promise.all([server.close(), witness.close(), kafka.close()])
+    }
+  },
+)
