@@ -611,6 +611,8 @@ export interface ArchivePlace {
   get(name: string, maxBytes: number, signal: AbortSignal): Promise<Buffer | null>
   /** Names of the folders directly in the place. */
   folders(signal: AbortSignal): Promise<readonly string[]>
+  /** Lets go of connections. */
+  close(): void
 }
 
 export interface ArchiveCodec {

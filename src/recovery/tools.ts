@@ -43,15 +43,19 @@ export function createArchiveTools({ config, requestedBy, signal }: ToolsOptions
       const place = placeOf(text, 'place')
       const keys = await readKeys(given)
       const reader = { place, codec: zstdCodec, signal }
-      const ids = id === undefined ? await place.folders(signal) : [id]
-      const verified = []
-      for (const each of ids) {
-        const opened = await openArchive(reader, each)
-        if (opened !== null) verified.push(await verifyArchive(reader, opened, keys, say))
-        else if (id !== undefined) throw notFound(`there is no finished archive ${id} in ${place.name}`)
+      try {
+        const ids = id === undefined ? await place.folders(signal) : [id]
+        const verified = []
+        for (const each of ids) {
+          const opened = await openArchive(reader, each)
+          if (opened !== null) verified.push(await verifyArchive(reader, opened, keys, say))
+          else if (id !== undefined) throw notFound(`there is no finished archive ${id} in ${place.name}`)
+        }
+        if (verified.length === 0) throw notFound(`there is no finished archive in ${place.name}`)
+        return verified
+      } finally {
+        place.close()
       }
-      if (verified.length === 0) throw notFound(`there is no finished archive in ${place.name}`)
-      return verified
     },
     async recover({ from, notes, keys: given, kafka }, say) {
       const places = from.map((text) => placeOf(text, 'from'))
@@ -69,6 +73,7 @@ export function createArchiveTools({ config, requestedBy, signal }: ToolsOptions
           now: Date.now,
         })
       } finally {
+        for (const place of places) place.close()
         await source?.close()
         await store.close()
       }

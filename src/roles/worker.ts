@@ -29,16 +29,15 @@ export function startWorkerRole(context: RoleContext, temporal: TemporalClient):
     notes: store.notes,
     log,
   })
+  const { archives, s3Credentials } = config.places
+  const archivePlace = archives === null ? null : openArchivePlace(archives, s3Credentials)
   const worker = startReplayWorker({
     temporal: config.temporal,
     activities: {
       log: store.reader,
       checkpoints: store.checkpoints,
       archives: store.archives,
-      archivePlace:
-        config.places.archives === null
-          ? null
-          : openArchivePlace(config.places.archives, config.places.s3Credentials),
+      archivePlace,
       archiveCodec: zstdCodec,
       holds: store.holds,
       producers: store.producers,
@@ -68,6 +67,7 @@ export function startWorkerRole(context: RoleContext, temporal: TemporalClient):
     async stop() {
       await Promise.all([relay.stop(), worker.stop()])
       for (const place of places) place.close()
+      archivePlace?.close()
     },
   }
 }

@@ -34,14 +34,18 @@ describe('the README', () => {
   })
 
   it('shows CLI calls whose flags the CLI knows', () => {
-    const calls = all(/^(pnpm (?:replay|log|evidence) .+(?:\\\n.+)?)$/gm).map((call) =>
+    const calls = all(/^(pnpm (?:replay|log|evidence|archive) .+(?:\\\n.+)?)$/gm).map((call) =>
       call.replace(/#.*$/gm, ''),
     )
     expect(calls.length).toBeGreaterThan(5)
     for (const call of calls) {
       const [, program = '', command = ''] = call.split(/\s+/)
       const words = program === 'log' ? [program, command] : [command]
-      const entry = program === 'evidence' ? 'src/cli/evidence-main.ts' : 'src/cli/main.ts'
+      const entries: Readonly<Record<string, string>> = {
+        evidence: 'src/cli/evidence-main.ts',
+        archive: 'src/recovery/main.ts',
+      }
+      const entry = entries[program] ?? 'src/cli/main.ts'
       const help = execFileSync(process.execPath, [entry, ...words, '--help'], {
         cwd: root,
         encoding: 'utf8',
@@ -52,7 +56,13 @@ describe('the README', () => {
   })
 
   it('keeps to paths inside the repository in its documents', () => {
-    for (const name of ['README.md', 'docs/design.md', 'docs/evidence.md', 'docs/schema.md']) {
+    for (const name of [
+      'README.md',
+      'docs/design.md',
+      'docs/evidence.md',
+      'docs/recovery.md',
+      'docs/schema.md',
+    ]) {
       const text = read(name)
       const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map((match) => match[1] ?? '')
       expect(links.filter((link) => !existsSync(join(root, dirname(name), link)))).toEqual([])

@@ -18,5 +18,6 @@ export function createBucketArchives(name: string, store: ObjectStore): ArchiveP
       }
       return [...found].sort()
     },
+    close: () => store.close(),
   }
 }

@@ -17,6 +17,7 @@ export function createFolderArchives(folder: string): ArchivePlace {
           .map((entry) => entry.name)
           .sort(),
       ),
+    close: () => undefined,
   }
 }
 
