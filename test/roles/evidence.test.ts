@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Pool } from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { CustodyView } from '../../src/domain/custody.ts'
 import type { CliRun } from '../cli/run.ts'
 import { buildGoVerifier, goMissing, judgeWithGo } from '../evidence/goVerifier.ts'
 import { createTestDatabase, createTestPool, type TestDatabase } from '../support/database.ts'
@@ -47,9 +48,12 @@ const produce = (count: number): Promise<unknown> => {
   return kafka.producer.send({ topic, messages: events.map((event) => ({ value: JSON.stringify(event) })) })
 }
 
+const leaves = async (): Promise<number> =>
+  (await sql.query('select coalesce(sum(size), 0)::int as n from partition_logs')).rows[0].n
+
 const ingested = (count: number): Promise<unknown> =>
   until(
-    async () => (await sql.query('select sum(size)::int as n from partition_logs')).rows[0].n === count,
+    async () => (await leaves()) === count,
     60_000,
     () => `${count} leaves did not come:\n${platform?.output}`,
   )
@@ -98,14 +102,61 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
+it('tells the way of an event: taken, covered by a checkpoint that nobody asked for, replayed, and what it caused', {
+  timeout: 120_000,
+}, async () => {
+  const before = await leaves()
+  const origin = validEvent()
+  const effect = validEvent({ metadata: { version: '1', causationId: origin['id'] } })
+  const messages = [origin, effect].map((event) => ({ value: JSON.stringify(event) }))
+  await kafka.producer.send({ topic, messages })
+  await ingested(before + 2)
+  await fetched('checkpoint-schedule', '--topic', topic, '--every-events', '1')
+  const custodyOf = async (id: unknown): Promise<CustodyView> =>
+    JSON.parse(await fetched('custody', '--event-id', String(id), '--json')).custody
+  const covered = await until(
+    async () => (await custodyOf(effect['id'])).checkpoints.first,
+    30_000,
+    () => platform?.output ?? '',
+  )
+  expect(covered).toMatchObject({ createdBy: expect.stringMatching(/^schedule of /) })
+  expect(covered.signedBy).toHaveLength(1)
+  await fetched('checkpoint-schedule', '--topic', topic, '--off')
+
+  const answer = await fetch(`${api}/replay`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      topic,
+      targetTopic: await kafka.topic(1),
+      partition: 0,
+      fromOffset: String(before),
+    }),
+  })
+  expect(answer.status).toBe(202)
+  const { replayId } = (await answer.json()) as { readonly replayId: string }
+  const replayed = await until(
+    async () => {
+      const { replays } = await custodyOf(origin['id'])
+      return replays.items.find(({ status }) => status === 'completed')
+    },
+    60_000,
+    () => platform?.output ?? '',
+  )
+  expect(replayed.replayId).toBe(replayId)
+  expect((await custodyOf(origin['id'])).effects.items).toMatchObject([{ id: effect['id'], topic }])
+  expect((await custodyOf(effect['id'])).causes.items).toMatchObject([{ causationId: origin['id'] }])
+})
+
 it('hands out evidence that verifies with nothing but the files and the key', {
   timeout: 300_000,
 }, async () => {
+  const start = await leaves()
   await produce(EVENTS)
-  await ingested(EVENTS)
+  await ingested(start + EVENTS)
   const before = await checkpoint()
   await produce(EVENTS)
-  await ingested(2 * EVENTS)
+  await ingested(start + 2 * EVENTS)
   const [early = '', late = ''] = [ids[3], ids[EVENTS + 3]]
   const uncovered = await evidence(['inclusion', '--event-id', late], { API_URL: api })
   expect(uncovered).toMatchObject({ code: 2, stderr: expect.stringMatching(/^NOT_COVERED: /) })
@@ -125,12 +176,12 @@ it('hands out evidence that verifies with nothing but the files and the key', {
   expect(gone).toMatchObject({ code: 1, stderr: expect.stringContaining('does not answer') })
 
   const cases: [string, string | null, string][] = [
-    ['note', null, `has ${2 * EVENTS} leaves`],
-    ['late.tlog-proof', null, `in the checkpoint of ${2 * EVENTS} leaves`],
-    ['early.tlog-proof', null, `in the checkpoint of ${EVENTS} leaves`],
-    ['early.tlog-proof', 'early.json', `in the checkpoint of ${EVENTS} leaves`],
+    ['note', null, `has ${start + 2 * EVENTS} leaves`],
+    ['late.tlog-proof', null, `in the checkpoint of ${start + 2 * EVENTS} leaves`],
+    ['early.tlog-proof', null, `in the checkpoint of ${start + EVENTS} leaves`],
+    ['early.tlog-proof', 'early.json', `in the checkpoint of ${start + EVENTS} leaves`],
     ['early.json', null, 'has the leaf'],
-    ['consistency-proof', null, `the ${2 * EVENTS} leaves`],
+    ['consistency-proof', null, `the ${start + 2 * EVENTS} leaves`],
   ]
   for (const [name, event, says] of cases) {
     const more = event === null ? [] : ['--event', file(event)]
