@@ -1,12 +1,16 @@
 /** Notes at real places: a folder, a bucket, a topic, a witness that somebody else wrote. */
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { signCheckpoint } from '../../src/domain/evidence/checkpointNote.ts'
-import { cosignaturesOf, parseWitnessKey } from '../../src/domain/evidence/cosignature.ts'
-import { parseNote } from '../../src/domain/evidence/note.ts'
+import { cosign, cosignaturesOf, parseWitnessKey, witnessKey } from '../../src/domain/evidence/cosignature.ts'
+import { keyPairOf } from '../../src/domain/evidence/ed25519.ts'
+import { formatNote, parseNote } from '../../src/domain/evidence/note.ts'
 import { type NotePlaceConfig, notePath } from '../../src/domain/evidence/notePlace.ts'
 import { formatOrigin } from '../../src/domain/evidence/origin.ts'
 import { type Hash, leafIndex, logId } from '../../src/domain/model.ts'
@@ -258,5 +262,93 @@ describe.skipIf(noWitness !== null)(`a witness${noWitness === null ? '' : ` (${n
     await expect(placeOf().place(note, { ...context, signal: aborted })).rejects.toMatchObject(
       unavailable('the witness'),
     )
+  })
+})
+
+describe('what answers like no witness', () => {
+  const NAME = 'example.com/ingest'
+  const key = testKey(NAME, 1)
+  const witness = witnessKey('witness.example/w1', keyPairOf(Buffer.alloc(32, 9)).publicKey)
+  let answer: RequestListener = (_, response) => response.end()
+  let bodies: string[] = []
+  const server = createServer(async (request, response) => {
+    bodies.push(Buffer.concat(await request.toArray()).toString('utf8'))
+    answer(request, response)
+  })
+  let url = ''
+  let note: NoteToPlace
+  beforeAll(async () => {
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const { logId, identity, incarnation } = await fill({ topic: await broker.makeTopic(), count: 700 })
+    const size = leafIndex(600n)
+    const root = await platform.store.reader.rootAt(logId, size)
+    const origin = formatOrigin({ instance: NAME, ...identity, incarnation })
+    const signed = signCheckpoint({ origin, size, root, extensions: [] }, [key])
+    note = { logId, checkpointId: randomUUID(), size, note: signed }
+  })
+  afterAll(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  const sizeAnswer =
+    (size: () => string): RequestListener =>
+    (_, response) =>
+      response.writeHead(409, { 'content-type': 'text/x.tlog.size' }).end(size())
+  const place = () =>
+    createWitnessPlace({ name: 'witness', url, key: witness, log: platform.store.reader }).place(
+      note,
+      context,
+    )
+
+  it.each<[string, RequestListener, string]>([
+    ['nothing', (_, response) => response.end(), 'no signature lines'],
+    ['a page', (_, response) => response.end('<html>'), 'no signature lines'],
+    ['too much', (_, response) => response.end('x'.repeat(100_000)), 'too long'],
+    ['a refusal', (_, response) => response.writeHead(403).end(), 'knows no key'],
+    ['an unknown log', (_, response) => response.writeHead(404).end(), 'does not know this log'],
+    ['a fault', (_, response) => response.writeHead(500).end('secret'), 'HTTP 500'],
+    ['another place', (_, response) => response.writeHead(302, { location: url }).end(), 'does not answer'],
+    ['no size', sizeAnswer(() => 'many'), 'names no size'],
+    ['a size with a sign', sizeAnswer(() => '+5'), 'names no size'],
+    ['other sizes each time', sizeAnswer(() => `${100 + bodies.length}`), 'another size each time'],
+    ['a broken line', (request) => request.socket.destroy(), 'does not answer'],
+  ])('%s: it is asked again later', async (_, how, why) => {
+    bodies = []
+    answer = how
+    const failure = await place().then(String, (error: Error) => error)
+    expect(failure).toMatchObject(unavailable(why))
+    expect(String(failure)).not.toContain('secret')
+    expect(bodies.length).toBeLessThan(3)
+  })
+
+  it('a cosignature of another text, or of another witness, counts for nothing', async () => {
+    const { text } = taken(parseNote(note.note))
+    const lines = (over: string, name: string, seed: number) =>
+      formatNote({ text, signatures: [cosign(over, name, Buffer.alloc(32, seed), 5n)] }).slice(
+        text.length + 1,
+      )
+    for (const body of [lines('x\n', witness.name, 9), lines(text, 'witness.example/w2', 8)]) {
+      answer = (_, response) => response.end(body)
+      await expect(place()).rejects.toMatchObject(unavailable('cosignature of'))
+    }
+    answer = (_, response) => response.end(lines(text, witness.name, 9))
+    expect(await place()).toMatchObject({ outcome: 'held', cosignatures: lines(text, witness.name, 9) })
+    expect(bodies.at(-1)).toBe(`old 0\n\n${note.note}`)
+  })
+
+  it.each<[string, RequestListener]>([
+    ['another root at the size that it knows', sizeAnswer(() => '600')],
+    ['a proof that does not hold', (_, response) => response.writeHead(422).end()],
+    ['more leaves than there are', sizeAnswer(() => '701')],
+  ])('%s is a conflict', async (_, how) => {
+    let asked = 0
+    // The size that it was told of is asked for once more; then it is its word.
+    answer = (request, response) => {
+      asked++
+      how(request, response)
+    }
+    expect(await place()).toMatchObject({ outcome: 'conflict' })
+    expect(asked).toBeLessThan(3)
   })
 })
