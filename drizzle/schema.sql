@@ -423,17 +423,17 @@ CREATE OR REPLACE FUNCTION public.causation_candidate(value bytea)
  IMMUTABLE PARALLEL SAFE STRICT COST 10000
 AS $function$
 DECLARE
-  place int := position('\x22636175736174696f6e496422'::bytea in value);
-  behind bytea;
-  named text;
+  place pg_catalog.int4 := position('\x22636175736174696f6e496422'::pg_catalog.bytea in value);
+  behind pg_catalog.bytea;
+  named pg_catalog.text;
 BEGIN
-  IF place > 0 AND position('\x5c75'::bytea in value) = 0 THEN
+  IF place > 0 AND position('\x5c75'::pg_catalog.bytea in value) = 0 THEN
     behind := substring(value from place + 13);
-    IF position('\x22636175736174696f6e496422'::bytea in behind) = 0 THEN
-      named := encode(substring(behind for 39), 'escape');
+    IF position('\x22636175736174696f6e496422'::pg_catalog.bytea in behind) = 0 THEN
+      named := pg_catalog.encode(substring(behind for 39), 'escape');
       IF named LIKE ':"________-____-____-____-____________"'
-         AND translate(named, '0123456789abcdefABCDEF-', '') = ':""' THEN
-        RETURN substr(named, 3, 36)::uuid;
+         AND pg_catalog.translate(named, '0123456789abcdefABCDEF-', '') = ':""' THEN
+        RETURN pg_catalog.substr(named, 3, 36)::pg_catalog.uuid;
       END IF;
     END IF;
   END IF;
@@ -446,16 +446,15 @@ CREATE OR REPLACE FUNCTION public.causation_of(value bytea)
  IMMUTABLE PARALLEL SAFE STRICT COST 10000
 AS $function$
 DECLARE
-  named text;
+  named pg_catalog.text;
 BEGIN
-  named := (replace(convert_from(value, 'UTF8'), '\u0000', '\ufffd')::json -> 'metadata') ->> 'causationId';
+  named := (pg_catalog.replace(pg_catalog.convert_from(value, 'UTF8'), '\u0000', '\ufffd')::pg_catalog.json
+            -> 'metadata') ->> 'causationId';
   IF named ~ '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$' THEN
-    RETURN named::uuid;
+    RETURN named::pg_catalog.uuid;
   END IF;
   RETURN NULL;
 EXCEPTION
-  -- A lone surrogate in a member that a later one of the same name hides: JSON.parse never sees it. An index must not
-  -- keep such an event out.
   WHEN data_exception OR program_limit_exceeded THEN
     RETURN NULL;
 END

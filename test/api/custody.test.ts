@@ -252,6 +252,25 @@ describe('causes and effects', () => {
     expect([many.items.length, many.more]).toEqual([50, true])
   })
 
+  it('the index holds the same, whatever types a session of the application makes for itself', async () => {
+    const open = await openLog(platform.store)
+    const origin = caused(null)
+    await append(open, [origin])
+    await withClient(platform.database.appUrl, async (client) => {
+      for (const type of ['json', 'uuid', 'text', 'bytea', 'int4'])
+        await client.query(`create domain pg_temp.${type} as pg_catalog.bool check (false)`)
+      const { rows } = await client.query(
+        `select public.causation_of(v)::pg_catalog.text as one, public.causation_candidate(v)::pg_catalog.text as other
+           from (select pg_catalog.convert_to($1, 'UTF8') as v union all select pg_catalog.convert_to($2, 'UTF8')) _`,
+        [`{"metadata":{"causationId":"${origin.id}"}}`, `{"metadata":{"causation\\u0049d":"${origin.id}"}}`],
+      )
+      expect(rows).toEqual([
+        { one: origin.id, other: origin.id },
+        { one: origin.id, other: origin.id },
+      ])
+    })
+  })
+
   it('are looked for by an index of each partition', async () => {
     await withClient(platform.database.adminUrl, async (client) => {
       const { rows } = await client.query<{ 'QUERY PLAN': string }>(
