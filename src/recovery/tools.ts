@@ -1,17 +1,18 @@
 /** The tools of `pnpm archive` over files, buckets, the owner's database and Kafka. */
-import { readdir } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { adoptNotes } from '../archive/adoptNotes.ts'
 import type { HeldNote } from '../archive/notesHeld.ts'
 import { openArchive } from '../archive/readArchive.ts'
 import { recover } from '../archive/recover.ts'
 import { verifyArchive } from '../archive/verifyWhole.ts'
 import type { ArchiveTools } from '../cli/archive/tools.ts'
+import { sourceOf } from '../cli/evidence/audit.ts'
 import { readText } from '../cli/evidence/files.ts'
 import { badInput, CliFailure } from '../cli/failure.ts'
 import type { Config } from '../config.ts'
 import { parseArchivePlace } from '../domain/archive/place.ts'
 import { createDecoder } from '../domain/decode.ts'
+import { checkpointOf } from '../domain/evidence/checkpointNote.ts'
 import { parseKeyList, type VerifierKey } from '../domain/evidence/noteKeys.ts'
 import { ServiceError } from '../errors.ts'
 import { createRecordDecoder } from '../ingest/decoder.ts'
@@ -20,6 +21,7 @@ import { createTopicDirectory } from '../kafka/topic-directory.ts'
 import { zstdCodec } from '../places/archives/codec.ts'
 import { openArchivePlace } from '../places/archives/open.ts'
 import type { ArchivePlace } from '../ports.ts'
+import { notesOf } from '../roles/audit.ts'
 import { detachPartition } from '../store/archive/detach.ts'
 import { openRecovery } from '../store/archive/recovery.ts'
 import { createDatabase } from '../store/database.ts'
@@ -31,7 +33,8 @@ export interface ToolsOptions {
   readonly signal: AbortSignal
 }
 
-export function createArchiveTools({ config, requestedBy, signal }: ToolsOptions): ArchiveTools {
+export function createArchiveTools(options: ToolsOptions): ArchiveTools {
+  const { config, requestedBy, signal } = options
   const placeOf = (text: string, flag: string): ArchivePlace => {
     const given = /^[a-z0-9]+:/.test(text) ? text : resolve(text)
     const place = parseArchivePlace(given)
@@ -60,7 +63,7 @@ export function createArchiveTools({ config, requestedBy, signal }: ToolsOptions
     async recover({ from, notes, keys: given, kafka }, say) {
       const places = from.map((text) => placeOf(text, 'from'))
       const keys = await readKeys(given)
-      const held = (await Promise.all(notes.map(readNotes))).flat()
+      const held = await readNotes(notes, options)
       const store = await openRecovery(ownerUrl(config))
       const source = kafka ? openSource(config) : null
       try {
@@ -80,7 +83,7 @@ export function createArchiveTools({ config, requestedBy, signal }: ToolsOptions
     },
     async adoptNotes({ notes, keys: given }, say) {
       const keys = await readKeys(given)
-      const held = (await Promise.all(notes.map(readNotes))).flat()
+      const held = await readNotes(notes, options)
       const database = createDatabase({ url: config.database.url, maxAppenders: 1, maxReaders: 2 })
       try {
         const store = createStore(database)
@@ -121,17 +124,20 @@ async function readKeys(given: readonly string[]): Promise<readonly VerifierKey[
   return keys
 }
 
-/** All files below the folder whose names end with `.note`. */
-async function readNotes(folder: string): Promise<readonly HeldNote[]> {
-  try {
-    const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.note')).sort()
-    const notes: HeldNote[] = []
-    for (const name of names)
-      notes.push({ name: join(folder, name), text: await readText(join(folder, name)) })
-    if (notes.length === 0) throw badInput([{ path: 'notes', message: `there is no note below ${folder}` }])
-    return notes
-  } catch (error) {
-    if (error instanceof CliFailure) throw error
-    throw badInput([{ path: 'notes', message: `${folder} cannot be read` }])
+/** Of folders, files and places as in NOTE_PLACES. What nobody filed as a note, and is none, is passed over. */
+async function readNotes(
+  given: readonly string[],
+  { config, signal }: ToolsOptions,
+): Promise<readonly HeldNote[]> {
+  const settings = { s3Credentials: config.places.s3Credentials, kafka: config.kafka }
+  const notes: HeldNote[] = []
+  for (const each of given) {
+    const before = notes.length
+    for await (const { where, bytes, isNote } of notesOf({ sources: [sourceOf(each)], signal }, settings)) {
+      const text = bytes.toString('utf8')
+      if (isNote || checkpointOf(text).ok) notes.push({ name: where, text })
+    }
+    if (notes.length === before) throw badInput([{ path: 'notes', message: `there is no note in ${each}` }])
   }
+  return notes
 }

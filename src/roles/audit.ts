@@ -47,8 +47,9 @@ export async function runAudit(request: AuditRequest, settings: AuditSettings): 
   }
 }
 
-async function* notesOf(
-  { sources, signal }: AuditRequest,
+/** All notes of all sources, in no order. Throws PLACE_UNAVAILABLE, BAD_REQUEST for a witness. */
+export async function* notesOf(
+  { sources, signal }: Pick<AuditRequest, 'sources' | 'signal'>,
   settings: AuditSettings,
 ): AsyncGenerator<HeldNote> {
   const { s3Credentials } = settings

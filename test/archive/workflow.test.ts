@@ -223,7 +223,7 @@ it('the commands archive, hold, verify, detach and recover, and say what is wron
     expect(nobody).toMatchObject({ code: 2, stderr: expect.stringContaining('DATABASE_ADMIN_URL') })
     expect(
       (await asOwner('recover', '--from', folder, '--key', keys, '--notes', '/nowhere')).stderr,
-    ).toContain('--notes')
+    ).toContain('/nowhere cannot be read')
     const done = await asOwner(...recovering, '--json')
     expect(done.code, done.stderr).toBe(0)
     const report = JSON.parse(done.stdout)

@@ -204,7 +204,12 @@ function addToolCommands(add: Add, context: ArchiveContext): void {
     })
   add('recover', 'rebuild an empty, migrated database from archives (DATABASE_ADMIN_URL: its owner)')
     .requiredOption('--from <place>', 'where archives are; may be given again', collect, [])
-    .option('--notes <folder>', 'signed notes that were kept elsewhere; may be given again', collect, [])
+    .option(
+      '--notes <place>',
+      'notes held elsewhere: a folder, or a place as in NOTE_PLACES; may be given again',
+      collect,
+      [],
+    )
     .option(...keyOption)
     .option('--kafka', 'ask Kafka (KAFKA_*) what it still has of what is missing')
     .action(async ({ from, notes, key, kafka = false }: RecoverFlags) => {

@@ -27,7 +27,7 @@ export interface VerifiedArchive {
 
 export interface RecoverInput {
   readonly from: readonly string[]
-  /** Folders with notes; all files below whose names end with `.note`. */
+  /** Folders or files, or places as in NOTE_PLACES. */
   readonly notes: readonly string[]
   readonly keys: readonly string[]
   readonly kafka: boolean

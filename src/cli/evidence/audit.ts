@@ -63,7 +63,8 @@ export async function audit(flags: AuditFlags, { terminal, audit: run }: AuditCo
     )
 }
 
-function sourceOf(given: string): NoteSource {
+/** A path, or a place as in NOTE_PLACES. Throws CliFailure. */
+export function sourceOf(given: string): NoteSource {
   if (!/^(file|s3|kafka|witness\+https?):/.test(given)) return { kind: 'path', path: given }
   const parsed = parseNotePlace(given)
   if (parsed.ok) return { kind: 'place', place: parsed.value }
