@@ -526,9 +526,9 @@ BEGIN
     RAISE EXCEPTION 'there is no partition for the day %', day
       USING ERRCODE = 'undefined_table', HINT = 'NO_PARTITION';
   END IF;
-  -- Nobody sets a hold, or appends, between the look and the deed.
+  -- Nobody sets a hold, or adds a row, between the look and the deed.
   LOCK TABLE public.legal_holds IN SHARE MODE;
-  EXECUTE format('LOCK TABLE public.events, public.%I IN ACCESS EXCLUSIVE MODE', partition);
+  EXECUTE format('LOCK TABLE public.%I IN SHARE MODE', partition);
   EXECUTE format($sql$
     WITH holds AS (
       SELECT DISTINCT ON (h.scope, h.subject) h.scope, h.subject, h.held FROM public.legal_holds h
