@@ -74,10 +74,14 @@ async function* notesOfBucket(
 ): AsyncGenerator<HeldNote> {
   const store = createObjectStore(place, s3Credentials)
   try {
-    for await (const { key, bytes: length } of store.list(place.prefix, signal)) {
-      const where = `s3://${place.bucket}/${key}`
+    // Every version: whoever may write there could hide a locked note behind another one, or behind a removal.
+    for await (const { key, bytes: length, versionId } of store.versions(place.prefix, signal)) {
+      const where = `s3://${place.bucket}/${key}${versionId === null ? '' : `, version ${versionId}`}`
       const isNote = isNoteName(key)
-      const bytes = length > MAX_NOTE_BYTES ? Buffer.alloc(0) : await store.get(key, MAX_NOTE_BYTES, signal)
+      const bytes =
+        length > MAX_NOTE_BYTES
+          ? Buffer.alloc(0)
+          : await store.get(key, MAX_NOTE_BYTES, signal, versionId ?? undefined)
       if (bytes !== null) yield { where, bytes, isNote }
     }
   } finally {

@@ -5,7 +5,7 @@
  */
 import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
-import type { PutObjectCommandInput, S3Client } from '@aws-sdk/client-s3'
+import type { ListObjectVersionsCommandOutput, PutObjectCommandInput, S3Client } from '@aws-sdk/client-s3'
 import { hashToBytes, sha256 } from '../domain/hash.ts'
 import type { Hash } from '../domain/model.ts'
 import type { ObjectLock, S3Place } from '../domain/s3Place.ts'
@@ -34,17 +34,24 @@ export interface StoredObject {
   readonly bytes: number
 }
 
+export interface ObjectVersion extends StoredObject {
+  /** Null where the server keeps no versions. */
+  readonly versionId: string | null
+}
+
 /** All throw ServiceError PLACE_UNAVAILABLE, which names the bucket and the server's error code and nothing else. */
 export interface ObjectStore {
   readonly place: S3Place
   /** The server compares what it got with its SHA-256. `exists`: with `ifAbsent`, and there is one. */
   put(key: string, content: ObjectContent, options: PutOptions): Promise<'stored' | 'exists'>
   /** Null when there is none. Throws for more than `maxBytes`. */
-  get(key: string, maxBytes: number, signal: AbortSignal): Promise<Buffer | null>
+  get(key: string, maxBytes: number, signal: AbortSignal, versionId?: string): Promise<Buffer | null>
   /** The object as a stream, for what is large; null when there is none. */
-  open(key: string, signal: AbortSignal): Promise<Readable | null>
+  open(key: string, signal: AbortSignal, versionId?: string): Promise<Readable | null>
   /** In the order of their keys. */
   list(prefix: string, signal: AbortSignal): AsyncGenerator<StoredObject>
+  /** All that was ever put and is still held, also what a newer version or a removal hides. */
+  versions(prefix: string, signal: AbortSignal): AsyncGenerator<ObjectVersion>
   close(): void
 }
 
@@ -68,10 +75,11 @@ export function createObjectStore(place: S3Place, credentials: S3Credentials | n
       throw error instanceof ServiceError ? error : unavailable(bucket, doing, error)
     }
   }
-  const open = (key: string, signal: AbortSignal): Promise<Readable | null> =>
+  const open = (key: string, signal: AbortSignal, versionId?: string): Promise<Readable | null> =>
     guarded('reading', async ({ client, sdk }) => {
       try {
-        const command = new sdk.GetObjectCommand({ Bucket: bucket, Key: key })
+        const version = versionId === undefined ? {} : { VersionId: versionId }
+        const command = new sdk.GetObjectCommand({ Bucket: bucket, Key: key, ...version })
         const { Body } = await client.send(command, { abortSignal: signal })
         return (Body ?? null) as Readable | null
       } catch (error) {
@@ -93,8 +101,8 @@ export function createObjectStore(place: S3Place, credentials: S3Credentials | n
         }
       }),
     open,
-    async get(key, maxBytes, signal) {
-      const body = await open(key, signal)
+    async get(key, maxBytes, signal, versionId) {
+      const body = await open(key, signal, versionId)
       if (body === null) return null
       return await guarded('reading', () => collect(body, bucket, maxBytes))
     },
@@ -112,8 +120,44 @@ export function createObjectStore(place: S3Place, credentials: S3Credentials | n
         after = answer.IsTruncated === true ? answer.NextContinuationToken : undefined
       } while (after !== undefined)
     },
+    async *versions(prefix, signal) {
+      let after: VersionMarker | null = {}
+      let last = ''
+      while (after !== null) {
+        const from: VersionMarker = after
+        const answer = await guarded('listing', ({ client, sdk }) =>
+          client.send(new sdk.ListObjectVersionsCommand({ Bucket: bucket, Prefix: prefix, ...from }), {
+            abortSignal: signal,
+          }),
+        )
+        for (const { Key, Size, VersionId } of answer.Versions ?? []) {
+          // Some servers begin a page with what ended the one before.
+          const mark = `${Key} ${VersionId}`
+          if (Key === undefined || mark === last) continue
+          last = mark
+          yield { key: Key, bytes: Size ?? 0, versionId: VersionId ?? null }
+        }
+        after = answer.IsTruncated === true ? markerOf(answer, from, bucket) : null
+      }
+    },
     close: () => void loaded?.then(({ client }) => client.destroy()).catch(() => undefined),
   }
+}
+
+interface VersionMarker {
+  readonly KeyMarker?: string
+  readonly VersionIdMarker?: string
+}
+
+/** Throws for a server that would go on for ever. */
+function markerOf(
+  { NextKeyMarker: key, NextVersionIdMarker: version }: ListObjectVersionsCommandOutput,
+  before: VersionMarker,
+  bucket: string,
+): VersionMarker {
+  if (key === undefined || (key === before.KeyMarker && version === before.VersionIdMarker))
+    throw new ServiceError('PLACE_UNAVAILABLE', `the bucket ${bucket} does not say how its list goes on`)
+  return { KeyMarker: key, ...(version !== undefined && { VersionIdMarker: version }) }
 }
 
 interface Loaded {

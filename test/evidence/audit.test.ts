@@ -303,6 +303,20 @@ it.skipIf(noBucket !== null)(
         client.query('delete from checkpoint_positions where log_id = $1 and size = 300', [open.log.logId]),
       )
       expect((await run()).stdout).toContain('CHECKPOINT-MISSING')
+      // With a stolen key somebody puts another note before a locked one.
+      const locked = await server.makeBucket(`b-${randomUUID()}`, { objectLock: true })
+      const held = createObjectStore(locked, server.credentials)
+      const truth = await fixture.store.reader.rootAt(open.log.logId, leafIndex(700n))
+      for (const root of [truth, Buffer.alloc(32, 3).toString('latin1') as Hash]) {
+        const note = signCheckpoint({ origin: originOf(open), size: 700n, root, extensions: [] }, [key])
+        await held.put('a.note', Buffer.from(note), { signal })
+      }
+      held.close()
+      const hidden = await runEvidence(
+        ['audit', '--quick', '--notes', `s3://${locked.bucket}?endpoint=${server.endpoint}`],
+        env,
+      )
+      expect([hidden.code, hidden.stdout]).toEqual([1, expect.stringContaining('NOTES-DISAGREE')])
       const away = await runEvidence(['audit', '--notes', `kafka:nowhere-${randomUUID()}`], env)
       expect([away.code, away.stderr]).toEqual([1, expect.stringContaining('there is no topic')])
     } finally {

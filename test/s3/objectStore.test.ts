@@ -56,6 +56,9 @@ describe.skipIf(missing !== null)('objects in a bucket', () => {
     const keys: string[] = []
     for await (const { key } of store.list('n/', signal)) keys.push(key)
     expect(keys).toEqual(names)
+    const versions: string[] = []
+    for await (const { key } of store.versions('n/', signal)) versions.push(key)
+    expect(versions).toEqual(names)
   })
 
   it('come from a file too, and only whole', async () => {
@@ -82,6 +85,24 @@ describe.skipIf(missing !== null)('objects in a bucket', () => {
     expect(await store.put('once', Buffer.from('first'), options)).toBe('stored')
     expect(await store.put('once', Buffer.from('second'), options)).toBe('exists')
     expect((await store.get('once', 100, signal))?.toString()).toBe('first')
+  })
+
+  it('are seen in every version, also behind newer ones and removals', async () => {
+    for (const isVersioned of [true, false]) {
+      const place = await newBucket(isVersioned)
+      const store = storeOf(place)
+      for (const text of ['one', 'two']) await store.put('v/a', Buffer.from(text), { signal })
+      await store.put('v/b', Buffer.from('three'), { signal })
+      await store.put('w', Buffer.from('elsewhere'), { signal })
+      if (isVersioned) await server.client.send(new DeleteObjectCommand({ Bucket: place.bucket, Key: 'v/a' }))
+      const texts: string[] = []
+      for await (const { key, versionId } of store.versions('v/', signal))
+        texts.push(`${key} ${await store.get(key, 100, signal, versionId ?? undefined)}`)
+      expect(texts.sort()).toEqual(
+        isVersioned ? ['v/a one', 'v/a two', 'v/b three'] : ['v/a two', 'v/b three'],
+      )
+      expect(await store.get('v/a', 100, signal)).toEqual(isVersioned ? null : Buffer.from('two'))
+    }
   })
 
   it('cannot be deleted while they are locked', async () => {
