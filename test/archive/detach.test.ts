@@ -5,6 +5,7 @@ import { ServiceError } from '../../src/errors.ts'
 import { detachPartition } from '../../src/store/archive/detach.ts'
 import { ageLog, appendTo, type OpenLog, openLog } from '../store/fixture.ts'
 import { withClient } from '../support/database.ts'
+import { until } from '../support/platform.ts'
 import { trueEvents } from '../verification/trueLog.ts'
 import { verifyWhole } from '../verification/verifyWhole.ts'
 import { recoverInto, rowsOf, useArchives } from './fixture.ts'
@@ -95,6 +96,33 @@ it('not before verified archives hold every leaf of it', { timeout: 60_000 }, as
   // The table is still there, with its guards, and can come back.
   await attachAgain(of)
   expect((await verifyWhole(platform.store, open)).findings.counts).toEqual({})
+})
+
+it('a hold that is being set wins, and ingest goes on while a day is looked at', {
+  timeout: 60_000,
+}, async () => {
+  const open = await oldLog()
+  const { topic } = open.log.identity
+  await archive(makeFolder(), { topic })
+  const of = day(AGE)
+  await withClient(platform.database.adminUrl, async (client) => {
+    await client.query('begin')
+    await client.query(
+      `insert into legal_holds (scope, subject, held, reason, created_by) values ('topic', $1, true, 'a case', 'ada')`,
+      [topic],
+    )
+    const waiting = detach(of)
+    await until(
+      async () =>
+        (await client.query(`select from pg_locks where not granted and relation = 'legal_holds'::regclass`))
+          .rowCount,
+      10_000,
+      () => 'nobody waits',
+    )
+    expect((await appendTo(platform.store, open, trueEvents(400n, 500n), 500n)).kind).toBe('appended')
+    await client.query('commit')
+    expect(await waiting).toBe(`HELD: a legal hold on the topic ${topic} keeps the day ${of}`)
+  })
 })
 
 it('a subject is held once at a time, and every word on it stays', async () => {
