@@ -11,7 +11,6 @@ import { parseManifest } from '../../src/domain/archive/manifest.ts'
 import { parseArchiveRequest } from '../../src/domain/archive/request.ts'
 import { verifyEvidence } from '../../src/domain/evidence/verifyEvidence.ts'
 import { hashToHex, sha256 } from '../../src/domain/hash.ts'
-import { offset } from '../../src/domain/model.ts'
 import { ServiceError } from '../../src/errors.ts'
 import { createEvidenceOperations } from '../../src/evidence/operations.ts'
 import { createFolderArchives } from '../../src/places/archives/folder.ts'
@@ -25,7 +24,7 @@ import { eventValue, idAt, motley, trueEntry, trueEvents, withoutGuards } from '
 import { verifyWhole } from '../verification/verifyWhole.ts'
 import { key, recoverInto, rowsOf, useArchives } from './fixture.ts'
 
-const { platform, makeFolder, archive, checkpoint, emptyDatabase, depsFor, broker } = useArchives('archives')
+const { platform, makeFolder, archive, checkpoint, emptyDatabase, depsFor } = useArchives('archives')
 
 const codeOf = (work: Promise<unknown>): Promise<string> =>
   work.then(
@@ -290,48 +289,6 @@ describe('what is not as it was archived', () => {
       ),
     )
     expect(await codeOf(archive(makeFolder(), { topic }))).toMatch(/^LOG_DAMAGED: Leaf 7 is not in the log/)
-  })
-})
-
-describe('what nobody has any more', () => {
-  it('is named, and the log is closed before it would contradict its notes', {
-    timeout: 60_000,
-  }, async () => {
-    const topic = await broker.makeTopic(1)
-    const topicId = (await broker.directory.describe(topic))?.topicId ?? ''
-    const log = await platform.store.writer.openLog({ topic, partition: 0, topicId }, offset(0n), 0)
-    const open = { log, position: log.position }
-    await appendTo(platform.store, open, trueEvents(0n, 40n), 40n)
-    const folder = makeFolder()
-    const early = await checkpoint(topic)
-    await archive(folder, { topic })
-    await appendTo(platform.store, open, trueEvents(40n, 60n), 60n)
-    const notes = [...early, ...(await checkpoint(topic))]
-    const bounds = (start: bigint, end: bigint) => ({
-      describe: (name: string) => broker.directory.describe(name),
-      bounds: async () => ({ start: offset(start), end: offset(end) }),
-    })
-    const withKafka = async (start: bigint, end: bigint) => {
-      const database = await emptyDatabase()
-      const { logs } = await recoverInto(database, folder, { notes, source: bounds(start, end) })
-      return logs[0]
-    }
-    expect(await withKafka(10n, 60n)).toMatchObject({
-      ...{ provenTo: '40', nextOffset: '40', notes: { matched: 1, larger: 1 } },
-      missing: [{ state: 'in-kafka', fromLeaf: '40', toLeaf: '60', fromOffset: '40', toOffset: '60' }],
-    })
-    const lost = await withKafka(50n, 60n)
-    expect(lost).toMatchObject({
-      missing: [
-        { state: 'lost', fromLeaf: '40', toLeaf: '60', fromOffset: '40', toOffset: '50' },
-        { state: 'in-kafka', fromOffset: '50', toOffset: '60' },
-      ],
-      followedBy: { incarnation: 2, startOffset: '50' },
-    })
-    expect(await withKafka(0n, 45n)).toMatchObject({
-      missing: [{ state: 'lost', fromLeaf: '40', toLeaf: '60', fromOffset: '40', toOffset: null }],
-      followedBy: { incarnation: 2, startOffset: '40' },
-    })
   })
 })
 
