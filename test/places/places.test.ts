@@ -125,7 +125,16 @@ describe('a topic', () => {
     place.close()
     const notes = await read({ kind: 'kafka', name: 'topic', topic })
     expect(textsOf(notes)).toEqual([checkpointAt(3), checkpointAt(4)].sort())
-    expect(new Set(notes.map(({ where }) => where.split(' ')[0])).size).toBe(1)
+    const [where = '', ...others] = new Set(notes.map((note) => note.where.split(' ')[0]))
+    expect(others).toEqual([])
+    const partition = Number(where.split('/')[1])
+    const end = await createTargetReader(broker.connection).lastRecord(
+      { topic, partition },
+      ({ bytes, keyStarts, keyEnds }, index) =>
+        bytes.subarray(keyStarts[index], keyEnds[index]).toString('utf8'),
+      signal,
+    )
+    expect(end).toMatchObject({ kind: 'found', value: ORIGIN })
   })
 
   it('that does not exist is named, and not made', async () => {
