@@ -73,12 +73,18 @@ export function startWorkerRole(context: RoleContext, temporal: TemporalClient):
 }
 
 /** A new key is published, by GET /keys, before it has signed anything; whether one signs is said in the log. Never rejects. */
-async function announceKeys({ config: { signing }, store, log }: RoleContext): Promise<void> {
+async function announceKeys({ config, store, log }: RoleContext): Promise<void> {
+  const { signing } = config
+  const places = config.places.notes.map(({ name }) => name)
   try {
     const { keys } = await currentSigners(store.signingKeys, signing)
     const signedBy = keys.map(({ verifierKey }) => `${verifierKey.name}+${verifierKey.keyId}`)
-    if (keys.length > 0) log.info('checkpoints are signed', { signedBy })
-    else log.warn('checkpoints are not signed: there is no CHECKPOINT_SIGNING_KEY')
+    if (keys.length > 0)
+      log.info('checkpoints are signed', { signedBy, ...(places.length > 0 && { places }) })
+    else
+      log.warn('checkpoints are not signed: there is no CHECKPOINT_SIGNING_KEY', {
+        ...(places.length > 0 && { places, note: 'nothing is sent to them' }),
+      })
   } catch (error) {
     log.error('checkpoints cannot be signed', { error })
   }
