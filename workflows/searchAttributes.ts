@@ -4,7 +4,7 @@ import { defineSearchAttributeKey } from '@temporalio/common'
 export const replayTopic = defineSearchAttributeKey('ReplayTopic', 'KEYWORD')
 export const replayTarget = defineSearchAttributeKey('ReplayTarget', 'KEYWORD')
 export const replayStatus = defineSearchAttributeKey('ReplayStatus', 'KEYWORD')
-/** Of verifications: `running`, then the verdict. */
+/** Of verifications: `running`, then the verdict; of archives their status. */
 export const verificationVerdict = defineSearchAttributeKey('VerificationVerdict', 'KEYWORD')
 
 export const searchAttributes = [replayTopic, replayTarget, replayStatus, verificationVerdict]

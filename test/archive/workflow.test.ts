@@ -1,6 +1,7 @@
 /** Archives as a workflow and by command, on real servers: a worker that is killed, cancellation, bad input, the whole way round. */
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -241,6 +242,38 @@ it('the commands archive, hold, verify, detach and recover, and say what is wron
     expect((await asOwner('detach', '--day', today)).stderr).toContain('--reason')
   } finally {
     await edge.close()
+    await database.drop()
+  }
+})
+
+it('a recovery that is killed leaves an empty database, and can be done again', {
+  timeout: 60_000,
+}, async () => {
+  const database = await createTestDatabase('recover')
+  const keys = join(folder, 'keys')
+  const args = ['recover', '--from', folder, '--key', keys, '--json']
+  const env = { DATABASE_ADMIN_URL: database.adminUrl }
+  try {
+    await withClient(database.adminUrl, async (client) => {
+      // Killed when all is written and about to be committed.
+      await client.query('begin; lock table operator_actions in share row exclusive mode')
+      const child = spawn(process.execPath, [entry, ...args], { env, cwd: tmpdir(), stdio: 'ignore' })
+      const waiting = `from pg_locks where not granted and relation = 'operator_actions'::regclass`
+      await until(
+        async () => (await client.query(`select ${waiting}`)).rowCount,
+        40_000,
+        () => `it ended with ${child.exitCode}`,
+      )
+      const gone = once(child, 'exit')
+      child.kill('SIGKILL')
+      await gone
+      await client.query(`select pg_terminate_backend(pid) ${waiting}`)
+      await client.query('rollback')
+      expect((await client.query('select from events')).rowCount).toBe(0)
+      expect((await client.query('select from partition_logs')).rowCount).toBe(0)
+    })
+    expect(await runArchive(args, env)).toMatchObject({ code: 0 })
+  } finally {
     await database.drop()
   }
 })
