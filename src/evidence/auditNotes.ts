@@ -98,7 +98,7 @@ async function collect(
     const said = checkpointOf(text)
     if (!said.ok) {
       if (isNote)
-        findings.push({ kind: 'unreadable-note', where, count: '1', detail: `${where}: ${said.detail}` })
+        list(findings, { kind: 'unreadable-note', where, count: '1', detail: `${where}: ${said.detail}` })
       else passedOver++
       continue
     }
@@ -108,7 +108,7 @@ async function collect(
     }
     const opened = openCheckpoint(text, { keys })
     if (!opened.ok) {
-      findings.push({ kind: 'bad-note', where, count: '1', detail: `${where}: ${opened.detail}` })
+      list(findings, { kind: 'bad-note', where, count: '1', detail: `${where}: ${opened.detail}` })
       continue
     }
     const { origin, size, root } = opened.value
@@ -120,13 +120,28 @@ async function collect(
     if (others.some((each) => each.root === root)) continue
     log.notes.set(size, [...others, { root, where }])
     if (other !== undefined)
-      findings.push({
+      list(findings, {
         ...about(origin, size, root, where),
         kind: 'notes-disagree',
         detail: `${other.where} and ${where} are both signed and give ${origin} two roots at ${size} leaves`,
       })
   }
   return { noted, count, passedOver }
+}
+
+/** Of each kind that is about single notes; the others are counted in one more. */
+const MAX_LISTED = 100
+
+function list(findings: AuditFinding[], finding: AuditFinding): void {
+  const { kind } = finding
+  if (findings.filter((each) => each.kind === kind).length < MAX_LISTED) {
+    findings.push(finding)
+    return
+  }
+  const at = findings.findIndex((each) => each.kind === kind && each.where === undefined)
+  const before = findings[at]
+  if (before === undefined) findings.push({ kind, count: '1', detail: 'more of the same' })
+  else findings[at] = { ...before, count: String(BigInt(before.count) + 1n) }
 }
 
 async function logsByOrigin(

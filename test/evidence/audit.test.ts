@@ -12,6 +12,7 @@ import { notePath } from '../../src/domain/evidence/notePlace.ts'
 import { formatOrigin } from '../../src/domain/evidence/origin.ts'
 import { hashToBytes } from '../../src/domain/hash.ts'
 import { type Hash, leafIndex } from '../../src/domain/model.ts'
+import { auditNotes } from '../../src/evidence/auditNotes.ts'
 import { notesOfFolder } from '../../src/places/heldNotes.ts'
 import { createObjectStore } from '../../src/s3/objectStore.ts'
 import { runEvidence } from '../cli/evidenceProcess.ts'
@@ -263,6 +264,24 @@ describe('notes', () => {
       expect([args, code, stderr]).toEqual([args, exit, expect.stringMatching(why)])
       expect(stderr + stdout).not.toContain('secret')
     }
+  })
+})
+
+it('however many notes are bad, a hundred are listed and the others counted', async () => {
+  const { reader, queries, notes, signingKeys } = fixture.store
+  const deps = { reader, logs: queries, notes, signingKeys, derive: async () => null }
+  async function* bad() {
+    for (let at = 0; at < 250; at++)
+      yield { where: `file ${at}`, bytes: Buffer.from('no note'), isNote: true }
+  }
+  const onProgress = () => undefined
+  const report = await auditNotes(deps, bad(), { keys: [key.verifierKey], quick: true, onProgress })
+  expect(report).toMatchObject({ verdict: 'damaged', notes: 0 })
+  expect(report.findings).toHaveLength(101)
+  expect(report.findings.at(-1)).toEqual({
+    kind: 'unreadable-note',
+    count: '150',
+    detail: 'more of the same',
   })
 })
 
