@@ -536,7 +536,7 @@ export interface ArchiveRecord extends Omit<NewArchive, 'logs'> {
   readonly createdAt: Date
   /** Newest checkpoint when it was planned: of later ones only that which was made for it is in it. */
   readonly checkpointSequence: bigint
-  /** At most a thousand; none in lists. */
+  /** All of them; none in lists. */
   readonly logs: readonly (ArchivedLog & {
     readonly identity: LogIdentity
     readonly incarnation: number

@@ -16,22 +16,41 @@ export interface TailVerdict {
   readonly next: { readonly topicId: string; readonly startOffset: bigint } | null
 }
 
+/** What Kafka has of the source partition of a log. */
+type Source =
+  | { readonly kind: 'unasked' }
+  | { readonly kind: 'gone'; readonly detail: string }
+  | { readonly kind: 'there'; readonly start: bigint; readonly end: bigint }
+
 /** Throws KAFKA_UNAVAILABLE. */
 export async function judgeMissing(
-  source: SourceView | null,
+  directory: SourceView | null,
   chain: LogChain,
   all: readonly LogChain[],
   held: readonly HeldRoot[],
 ): Promise<TailVerdict> {
-  const { topic, partition, incarnation } = chain.newest
-  const isNewest = !all.some(
+  const source = await sourceOf(directory, chain, all)
+  const tail = judgeTail(source, chain, largest(chain, held))
+  return { missing: [...inArchives(chain, source), ...tail.missing], next: tail.next }
+}
+
+async function sourceOf(
+  directory: SourceView | null,
+  { newest: { topic, partition, topicId, incarnation } }: LogChain,
+  all: readonly LogChain[],
+): Promise<Source> {
+  const isFollowed = all.some(
     ({ newest }) =>
       newest.topic === topic && newest.partition === partition && newest.incarnation > incarnation,
   )
-  const between = inArchives(chain)
-  const promised = largest(chain, held)
-  const tail = await judgeTail(source, chain, isNewest, promised)
-  return { missing: [...between, ...tail.missing], next: tail.next }
+  if (isFollowed)
+    return { kind: 'gone', detail: 'a later incarnation follows: ingest does not come back to this log' }
+  if (directory === null) return { kind: 'unasked' }
+  const now = await directory.describe(topic)
+  if (now === null) return { kind: 'gone', detail: 'the topic is not there any more' }
+  if (now.topicId !== topicId)
+    return { kind: 'gone', detail: 'the topic was deleted and made again: it is another one' }
+  return { kind: 'there', ...(await directory.bounds(topic, partition)) }
 }
 
 /** Leaves that the largest note, or an archive that cannot be reached, says the log had. */
@@ -40,14 +59,14 @@ function largest({ unreachable }: LogChain, held: readonly HeldRoot[]): bigint {
   return sizes.reduce((most, size) => (size > most ? size : most), 0n)
 }
 
-/** Between archives: what lies before one that is there, and which one is not. */
-function inArchives({ end, endOffset, unreachable }: LogChain): readonly MissingRange[] {
+/** Between archives: what lies before one that is there. */
+function inArchives({ end, endOffset, unreachable }: LogChain, source: Source): readonly MissingRange[] {
   const ranges: MissingRange[] = []
   let [leaf, at] = [end, endOffset]
   for (const { fromLeaf, toLeaf, fromOffset, toOffset } of unreachable) {
     if (BigInt(fromLeaf) > leaf)
       ranges.push({
-        ...{ where: 'archive', state: 'unknown', fromLeaf: String(leaf), toLeaf: fromLeaf },
+        ...{ where: 'archive', state: stateOf(source, at), fromLeaf: String(leaf), toLeaf: fromLeaf },
         ...{ fromOffset: String(at), toOffset: fromOffset },
         detail: `no archive holds these leaves, so those behind them up to ${toLeaf} could not be written either`,
       })
@@ -56,70 +75,57 @@ function inArchives({ end, endOffset, unreachable }: LogChain): readonly Missing
   return ranges
 }
 
-async function judgeTail(
-  source: SourceView | null,
-  { end, endOffset, newest: { topic, partition, topicId } }: LogChain,
-  isNewest: boolean,
+function stateOf(source: Source, from: bigint): MissingRange['state'] {
+  if (source.kind === 'unasked') return 'unknown'
+  return source.kind === 'there' && source.start <= from ? 'in-kafka' : 'lost'
+}
+
+function judgeTail(
+  source: Source,
+  { end, endOffset, newest: { topicId } }: LogChain,
   promised: bigint,
-): Promise<TailVerdict> {
+): TailVerdict {
+  const isShort = promised > end
   const range = {
     where: 'tail' as const,
     fromLeaf: String(end),
     fromOffset: String(endOffset),
-    toLeaf: promised > end ? String(promised) : null,
+    toLeaf: isShort ? String(promised) : null,
   }
-  const isShort = promised > end
-  if (!isNewest) {
-    if (!isShort) return { missing: [], next: null }
-    const detail =
-      'a note promises them, and a later incarnation follows: ingest does not come back to this log'
-    return { missing: [{ ...range, state: 'lost', toOffset: null, detail }], next: null }
-  }
-  if (source === null) {
-    if (!isShort) return { missing: [], next: null }
-    const detail = 'a note promises them, and Kafka was not asked: give --kafka'
-    return { missing: [{ ...range, state: 'unknown', toOffset: null, detail }], next: null }
-  }
-  const topicNow = await source.describe(topic)
-  if (topicNow === null || topicNow.topicId !== topicId) {
-    const detail =
-      topicNow === null
-        ? 'the topic is not there any more'
-        : 'the topic was deleted and made again: another one'
-    if (!isShort) return { missing: [], next: null }
-    return { missing: [{ ...range, state: 'lost', toOffset: null, detail }], next: null }
-  }
-  const { start, end: kafkaEnd } = await source.bounds(topic, partition)
-  if (kafkaEnd < endOffset) {
-    const detail = `Kafka ends at offset ${kafkaEnd}: it has less than the log took, and ingest will say SOURCE_TRUNCATED`
-    return { missing: isShort ? [{ ...range, state: 'lost', toOffset: null, detail }] : [], next: null }
-  }
-  const inKafka = (from: bigint): MissingRange[] =>
+  const nothing: TailVerdict = { missing: [], next: null }
+  const only = (state: 'lost' | 'unknown', detail: string): readonly MissingRange[] => [
+    { ...range, state, toOffset: null, detail },
+  ]
+  if (source.kind === 'unasked')
+    return isShort
+      ? { missing: only('unknown', 'they are promised, and Kafka was not asked: give --kafka'), next: null }
+      : nothing
+  if (source.kind === 'gone') return isShort ? { missing: only('lost', source.detail), next: null } : nothing
+  const { start, end: kafkaEnd } = source
+  // Each leaf takes an offset or more.
+  if (start <= endOffset && kafkaEnd - endOffset < promised - end)
+    return {
+      missing: only('lost', `they are promised, and Kafka ends at offset ${kafkaEnd}`),
+      next: { topicId, startOffset: endOffset },
+    }
+  const rest = (from: bigint, leaves: Pick<MissingRange, 'fromLeaf' | 'toLeaf'>): readonly MissingRange[] =>
     kafkaEnd > from
       ? [
           {
-            ...{ where: 'tail', state: 'in-kafka', fromLeaf: String(end), toLeaf: range.toLeaf },
+            ...{ ...range, ...leaves, state: 'in-kafka' },
             ...{ fromOffset: String(from), toOffset: String(kafkaEnd) },
             detail: 'Kafka has them: ingest takes them when it starts',
           },
         ]
       : []
-  if (start <= endOffset) {
-    // Each leaf takes an offset or more.
-    if (kafkaEnd - endOffset < promised - end) {
-      const detail = `a note promises them, and Kafka ends at offset ${kafkaEnd}`
-      return {
-        missing: [{ ...range, state: 'lost', toOffset: null, detail }],
-        next: { topicId, startOffset: endOffset },
-      }
-    }
-    return { missing: inKafka(endOffset), next: null }
-  }
+  if (start <= endOffset) return { missing: rest(endOffset, range), next: null }
   const lost: MissingRange = {
     ...{ ...range, state: 'lost', toOffset: String(start) },
     detail: `Kafka begins at offset ${start}`,
   }
-  if (!isShort) return { missing: [lost, ...inKafka(start)], next: null }
-  const rest = inKafka(start).map((each) => ({ ...each, fromLeaf: '0', toLeaf: null }))
-  return { missing: [lost, ...rest], next: { topicId, startOffset: start } }
+  if (!isShort) return { missing: [lost, ...rest(start, range)], next: null }
+  return {
+    missing: [lost, ...rest(start, { fromLeaf: '0', toLeaf: null })],
+    next: { topicId, startOffset: start },
+  }
 }

@@ -99,14 +99,14 @@ export async function recover(input: RecoveryInput): Promise<RecoveryReport> {
       logs.push(await write(input, writer, log))
     }
     await restoreRest(writer, newest)
-    const lost = logs.some(({ missing }) => missing.some(({ state }) => state === 'lost'))
+    const isInKafka = logs.every(({ missing }) => missing.every(({ state }) => state === 'in-kafka'))
     const report: RecoveryReport = {
       archives: archives.map(({ manifest: { id }, place }) => ({
         ...{ id, place: place.name, manifestHash: hashes.get(id) ?? '' },
       })),
       ...{ unfinished, logs, withoutArchive },
       checkpoints: new Set(proven.flatMap(({ checkpoints }) => checkpoints.map(({ id }) => id))).size,
-      complete: !lost && withoutArchive.length === 0,
+      complete: isInKafka && withoutArchive.length === 0,
     }
     await writer.recordRecovery(input.requestedBy, report)
     return report

@@ -2,6 +2,8 @@ import type { ArchiveView } from '../domain/archive/view.ts'
 import { hashToHex } from '../domain/hash.ts'
 import type { ArchiveRecord } from '../ports.ts'
 
+const MAX_LOGS = 1_000
+
 /** An archive as the store knows it. */
 export function viewOfArchive(record: ArchiveRecord): ArchiveView {
   const { id, workflowId, request, place, totals, result, logs } = record
@@ -17,7 +19,7 @@ export function viewOfArchive(record: ArchiveRecord): ArchiveView {
       files: totals.files,
       bytes: String(totals.bytes),
     },
-    logs: logs.map((log) => ({
+    logs: logs.slice(0, MAX_LOGS).map((log) => ({
       ...{ topic: log.identity.topic, partition: log.identity.partition, incarnation: log.incarnation },
       fromLeaf: String(log.fromLeaf),
       toLeaf: String(log.toLeaf),

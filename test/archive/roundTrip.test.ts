@@ -187,6 +187,7 @@ describe('what was archived', () => {
     await part(0, 300)
     const partial = await recoverInto(await emptyDatabase(), folder, { notes: note ? [note] : [] })
     expect(partial).toMatchObject({
+      complete: false,
       logs: [
         {
           ...{ leaves: '300', nextOffset: '300', provenTo: null, notes: { matched: 0, larger: 1 } },

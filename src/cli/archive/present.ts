@@ -39,7 +39,7 @@ export function formatRecovery(report: RecoveryReport): string[] {
       ({ origin, leaves }) =>
         `  ${origin}: no archive, and a note says that it had ${formatCount(leaves)} leaves`,
     ),
-    complete ? 'nothing is lost' : 'SOMETHING IS LOST',
+    complete ? 'nothing is lost' : 'SOMETHING IS LOST, or nobody knows: see what is missing',
   ]
 }
 

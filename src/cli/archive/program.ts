@@ -217,7 +217,11 @@ function addToolCommands(add: Add, context: ArchiveContext): void {
       terminal.result(report)
       for (const line of formatRecovery(report)) terminal.line(line)
       if (!report.complete)
-        throw new CliFailure(1, 'INCOMPLETE', 'the database was rebuilt, and something is lost: see above')
+        throw new CliFailure(
+          1,
+          'INCOMPLETE',
+          'the database was rebuilt, and something is lost, or nobody knows: see above',
+        )
     })
   add(
     'adopt-notes',

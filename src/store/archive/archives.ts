@@ -23,8 +23,6 @@ import { ingestedAt, leavesBetween, leavesOf } from './leafRanges.ts'
 
 const TRANSACTION_TIMEOUT_MS = 30_000
 const MAX_PAGE = 1_000
-/** Logs of one archive that are shown. */
-const MAX_LOGS = 1_000
 const CURSOR_KIND = 'archives'
 
 type Db = ReturnType<typeof drizzle>
@@ -227,7 +225,6 @@ async function logsOf(db: Db, id: string): Promise<ArchiveRecord['logs']> {
     .innerJoin(partitionLogs, eq(partitionLogs.id, archiveLogs.logId))
     .where(eq(archiveLogs.archiveId, id))
     .orderBy(partitionLogs.topic, partitionLogs.partition, partitionLogs.incarnation)
-    .limit(MAX_LOGS)
   return rows.map(({ part, topic, partition, topicId, incarnation, written }) => ({
     logId: logId(part.logId),
     identity: { topic, partition, topicId },
