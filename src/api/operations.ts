@@ -126,7 +126,9 @@ export interface Operations {
   eventRecord(event: StoredEvent): Promise<string>
   /** Throws NOT_COVERED, CHECKPOINT_NOT_FOUND, CHECKPOINT_FOREIGN, CHECKPOINT_UNSIGNED, CHECKPOINT_MISMATCH, LOG_DAMAGED. */
   eventProof(event: StoredEvent, checkpointId?: string): Promise<string>
-  /** Throws those, BAD_REQUEST, CHECKPOINT_EMPTY, CHECKPOINTS_REVERSED. */
+  /** Throws BAD_REQUEST, CHECKPOINT_NOT_FOUND, UNKNOWN_PARTITION, CHECKPOINT_UNSIGNED, CHECKPOINT_MISMATCH, LOG_DAMAGED. */
+  checkpointNote(checkpointId: string, partition?: number): Promise<string>
+  /** Throws what `eventProof` throws, BAD_REQUEST, CHECKPOINT_EMPTY, CHECKPOINTS_REVERSED. */
   consistencyProof(query: {
     readonly from: string
     readonly to: string

@@ -1,6 +1,7 @@
-/** What an outsider needs about two checkpoints: that the log of the older one was only appended to. */
+/** What an outsider needs about checkpoints: their notes, and that the log of an older one was only appended to. */
 import type { OpenedCheckpoint } from '../domain/evidence/checkpointNote.ts'
 import { formatConsistencyFile } from '../domain/evidence/consistencyFile.ts'
+import { cosignatureLines, withLines } from '../domain/evidence/cosignature.ts'
 import type { KeyPeriod } from '../domain/evidence/keyPeriods.ts'
 import type { LogOrigin } from '../domain/evidence/origin.ts'
 import { openStoredNote } from '../domain/evidence/storedNote.ts'
@@ -49,6 +50,39 @@ export async function proveConsistency(deps: EvidenceDependencies, query: Consis
     hashes,
     checkpoint: newer.note,
   })
+}
+
+/**
+ * The one note of a checkpoint, or that of the partition, with the cosignatures of witnesses. A note that does not verify
+ * is not handed out. Throws BAD_REQUEST, CHECKPOINT_NOT_FOUND, UNKNOWN_PARTITION, CHECKPOINT_UNSIGNED,
+ * CHECKPOINT_MISMATCH, LOG_DAMAGED.
+ */
+export async function handOutNote(
+  { reader, checkpoints, signingKeys, notes }: EvidenceDependencies,
+  id: string,
+  partition: number | undefined,
+): Promise<string> {
+  const checkpoint = await checkpointWith(checkpoints, id)
+  const { positions } = checkpoint
+  if (partition === undefined && positions.length > 1) {
+    const message = `is needed: the checkpoint has ${positions.length} notes`
+    throw new ServiceError('BAD_REQUEST', `partition: ${message}`, {
+      fields: [{ path: 'partition', message }],
+    })
+  }
+  const isAsked = (each: CheckpointPosition): boolean =>
+    partition === undefined || each.partition === partition
+  if (!positions.some(isAsked))
+    throw new ServiceError('UNKNOWN_PARTITION', `The checkpoint ${id} has no partition ${partition ?? 0}`)
+  const position = pick(checkpoint, isAsked)
+  const [log, { periods }, placed] = await Promise.all([
+    reader.logById(position.logId),
+    signingKeys.keyState(),
+    notes.placedNotes(id),
+  ])
+  if (log === null) throw new ServiceError('LOG_DAMAGED', `The log ${position.logId} is gone`)
+  openPosition(position, { ...log.identity, incarnation: log.incarnation }, periods)
+  return withLines(position.note, cosignatureLines(placed.filter(({ logId }) => logId === position.logId)))
 }
 
 /** The two signed positions that are of one log. */

@@ -2,7 +2,7 @@
 import { formatExportedRecord } from '../domain/evidence/exportedRecord.ts'
 import { formatOrigin } from '../domain/evidence/origin.ts'
 import type { CheckpointStore, EventLogReader, NoteStore, SigningKeyStore, StoredEvent } from '../ports.ts'
-import { type ConsistencyQuery, proveConsistency } from './checkpointEvidence.ts'
+import { type ConsistencyQuery, handOutNote, proveConsistency } from './checkpointEvidence.ts'
 import { exportEvent, proveEvent } from './eventEvidence.ts'
 
 export interface EvidenceDependencies {
@@ -19,6 +19,8 @@ export interface EvidenceOperations {
   eventRecord(event: StoredEvent): Promise<string>
   /** A C2SP tlog-proof. Throws what `proveEvent` throws. */
   eventProof(event: StoredEvent, checkpointId?: string): Promise<string>
+  /** A signed note with the cosignatures of witnesses. Throws what `handOutNote` throws. */
+  checkpointNote(checkpointId: string, partition?: number): Promise<string>
   /** Throws what `proveConsistency` throws. */
   consistencyProof(query: ConsistencyQuery): Promise<string>
 }
@@ -32,6 +34,7 @@ export function createEvidenceOperations(deps: EvidenceDependencies): EvidenceOp
       return `${formatExportedRecord(exportEvent(event, origin))}\n`
     },
     eventProof: (event, checkpointId) => proveEvent(deps, event, checkpointId),
+    checkpointNote: (checkpointId, partition) => handOutNote(deps, checkpointId, partition),
     consistencyProof: (query) => proveConsistency(deps, query),
   }
 }

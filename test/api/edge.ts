@@ -91,6 +91,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
     eventCustody: unexpected,
     eventRecord: unexpected,
     eventProof: unexpected,
+    checkpointNote: unexpected,
     consistencyProof: unexpected,
     listProducers: unexpected,
     putProducerKey: unexpected,

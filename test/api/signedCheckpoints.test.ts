@@ -6,9 +6,11 @@ import { cosign, cosignaturesOf, witnessKey } from '../../src/domain/evidence/co
 import { keyPairOf } from '../../src/domain/evidence/ed25519.ts'
 import { formatNote, parseNote } from '../../src/domain/evidence/note.ts'
 import type { SigningKey } from '../../src/domain/evidence/noteKeys.ts'
+import { createEvidenceOperations } from '../../src/evidence/operations.ts'
 import { usePlatform } from '../activities/fixture.ts'
 import { taken, testKey } from '../domain/evidence/keys.ts'
-import { startEdge } from './edge.ts'
+import { withClient } from '../support/database.ts'
+import { type Edge, startEdge } from './edge.ts'
 
 const { broker, platform, fill } = usePlatform('notes')
 const [first, second] = [1, 2].map((number) => testKey('example.com/ingest', number)) as [
@@ -26,11 +28,19 @@ const checkpointWith = async (
   return (await storeCheckpoint(deps, { checkpointId: randomUUID(), request, requestedBy: 'test' })).id
 }
 
+function theEdge(): Promise<Edge> {
+  const { queries, checkpoints, signingKeys, notes } = platform.store
+  return startEdge({
+    operations: createEvidenceOperations({ ...platform.store, instanceName: 'unsigned' }),
+    queries: { ...queries, ...checkpoints, ...signingKeys, ...notes },
+  })
+}
+
 it('hands out the notes as they are, and the keys to check them with', async () => {
   const topic = await broker.makeTopic(2)
   for (const partition of [0, 1]) await fill({ topic, partition, count: 10 })
-  const { queries, checkpoints, signingKeys } = platform.store
-  const edge = await startEdge({ queries: { ...queries, ...checkpoints, ...signingKeys } })
+  const edge = await theEdge()
+  const { checkpoints } = platform.store
   const get = async (path: string) => {
     const answer = await fetch(`${edge.url}${path}`)
     return { status: answer.status, type: answer.headers.get('content-type'), text: await answer.text() }
@@ -79,8 +89,8 @@ it('hands out the notes as they are, and the keys to check them with', async () 
 it('shows where notes are held, and hands them out with the cosignatures of witnesses', async () => {
   const topic = await broker.makeTopic(2)
   for (const partition of [0, 1]) await fill({ topic, partition, count: 10 })
-  const { queries, checkpoints, signingKeys, notes } = platform.store
-  const edge = await startEdge({ queries: { ...queries, ...checkpoints, ...signingKeys, ...notes } })
+  const edge = await theEdge()
+  const { checkpoints, notes } = platform.store
   try {
     const id = await checkpointWith(topic, [second])
     const position = (await checkpoints.getCheckpoint(id))?.positions[1]
@@ -119,6 +129,39 @@ it('shows where notes are held, and hands them out with the cosignatures of witn
       { timestamp: 1_679_315_147n },
     ])
     expect(await textOf(0)).not.toContain(name)
+  } finally {
+    await edge.close()
+  }
+})
+
+it('hands out no note that does not verify', async () => {
+  const topic = await broker.makeTopic()
+  await fill({ topic, count: 3 })
+  const id = await checkpointWith(topic, [second])
+  const change = (statement: string, ...values: readonly string[]) =>
+    withClient(platform.database.adminUrl, async (client) => {
+      await client.query('alter table checkpoint_positions disable trigger user')
+      await client.query(statement, [...values])
+      await client.query('alter table checkpoint_positions enable trigger user')
+    })
+  const edge = await theEdge()
+  const answer = async () => {
+    const response = await fetch(`${edge.url}/checkpoint/${id}/note`)
+    const text = await response.text()
+    return response.status === 200 ? text : `${response.status} ${JSON.parse(text).code}`
+  }
+  try {
+    const note = await answer()
+    expect(taken(openCheckpoint(note, { keys: [second.verifierKey] })).size).toBe(3n)
+    const set = 'update checkpoint_positions set note = $2 where checkpoint_id = $1'
+    for (const bad of [note.replace('\n3\n', '\n4\n'), note.replace('/0/', '/1/'), 'garbage']) {
+      await change(set, id, bad)
+      expect([bad, await answer()]).toEqual([bad, '409 CHECKPOINT_MISMATCH'])
+    }
+    // The note is whole, and its row says something else.
+    await change(set, id, note)
+    await change('update checkpoint_positions set size = 2 where checkpoint_id = $1', id)
+    expect(await answer()).toBe('409 CHECKPOINT_MISMATCH')
   } finally {
     await edge.close()
   }

@@ -1,17 +1,13 @@
 import type { Express } from 'express'
 import { z } from 'zod'
 import { type CheckpointRequest, parseCheckpointRequest } from '../../domain/checkpointRequest.ts'
-import { cosignatureLines, withLines } from '../../domain/evidence/cosignature.ts'
 import { formatKeyList } from '../../domain/evidence/keyPeriods.ts'
-import type { LogId } from '../../domain/model.ts'
 import { topicName, uuidText } from '../../domain/requestFields.ts'
 import { ServiceError } from '../../errors.ts'
-import type { Checkpoint } from '../../ports.ts'
 import { type Action, handleAction } from '../actions.ts'
 import { within } from '../deadline.ts'
 import type { CheckpointView } from '../operations.ts'
 import { presentCheckpoint } from '../present.ts'
-import { badRequest } from '../problem.ts'
 import { partitionField, readPathPart, readQuery, refuseQuery } from '../queryFields.ts'
 import { otherMethods, routed } from '../respond.ts'
 import { type ApiDependencies, methodNotAllowed, readTimeoutMs } from '../routing.ts'
@@ -52,12 +48,8 @@ export function addCheckpointRoutes(app: Express, deps: ApiDependencies): void {
     .get(async (req, res) => {
       const { partition } = readQuery(noteQuery, req)
       const id = readPathPart(uuidText, req, 'id')
-      const checkpoint = await within(readTimeoutMs, () => queries.getCheckpoint(id))
-      if (checkpoint === null) throw new ServiceError('CHECKPOINT_NOT_FOUND', `There is no checkpoint ${id}`)
-      const { logId, note } = noteOf(checkpoint, partition)
-      const placed = await within(readTimeoutMs, () => queries.placedNotes(id))
-      const ofLog = placed.filter((each) => each.logId === logId)
-      res.type('text/plain').send(withLines(note, cosignatureLines(ofLog)))
+      const note = await within(readTimeoutMs, () => operations.checkpointNote(id, partition))
+      res.type('text/plain').send(note)
     })
     .all(otherMethods(['GET'], methodNotAllowed))
 
@@ -82,25 +74,6 @@ export function addCheckpointRoutes(app: Express, deps: ApiDependencies): void {
       res.json(presentCheckpoint(checkpoint, placed))
     })
     .all(otherMethods(['GET'], methodNotAllowed))
-}
-
-/** The one note of a checkpoint, or that of the partition. Throws BAD_REQUEST, UNKNOWN_PARTITION, CHECKPOINT_UNSIGNED. */
-function noteOf(
-  { id, positions }: Checkpoint,
-  partition: number | undefined,
-): { readonly logId: LogId; readonly note: string } {
-  const [first] = positions
-  if (partition === undefined && positions.length > 1)
-    throw badRequest([
-      { path: 'partition', message: `is needed: the checkpoint has ${positions.length} notes` },
-    ])
-  const position = partition === undefined ? first : positions.find((each) => each.partition === partition)
-  if (position === undefined)
-    throw new ServiceError('UNKNOWN_PARTITION', `The checkpoint ${id} has no partition ${partition ?? 0}`)
-  const { logId, note } = position
-  if (note === null)
-    throw new ServiceError('CHECKPOINT_UNSIGNED', `The checkpoint ${id} was made without a signing key`)
-  return { logId, note }
 }
 
 const consistencyQuery = z.strictObject({
