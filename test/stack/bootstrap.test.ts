@@ -14,6 +14,7 @@ describe('what the bootstrap is asked to do', () => {
     ['test', 'stack/test.ts'],
     ['bench', 'bench/bench.ts'],
     ['faults', 'bench/faults.ts'],
+    ['drill', 'bench/drill.ts'],
   ])('%s runs %s with the arguments as they came', (name, entry) => {
     const args = ['--events', '1000', 'a b', '--']
     expect(readCommand([name, ...args])).toEqual({ kind: 'run', entry, args })

@@ -1,0 +1,58 @@
+/** An archive whose history grows large: it is cut, and nothing is written or read back twice. */
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { Activities } from '../../activities/contract.ts'
+import { archiving, arithmeticActivities, type Harness, openHarness } from './harness.ts'
+
+let harness: Harness
+beforeAll(async () => {
+  harness = await openHarness()
+})
+afterAll(() => harness.close())
+
+it('goes on in another run where it was', { timeout: 60_000 }, async () => {
+  const [slices, reads] = [3, 24]
+  // The server asks for a new run at 4 MB.
+  const frontier = 'A'.repeat(200_000)
+  const calls = { write: 0, seal: 0, verify: 0, checkpoint: 0 }
+  const { activities } = arithmeticActivities({ logs: 1, perLog: 1, slice: async (_log, from) => from })
+  const own: Activities = {
+    ...activities,
+    ...archiving(),
+    planArchive: async () => ({
+      ...{ concurrency: 1, uncovered: true },
+      logs: [{ logId: 1, name: 'events/0', fromLeaf: '0', toLeaf: String(slices) }],
+    }),
+    storeCheckpoint: async ({ checkpointId }) => {
+      calls.checkpoint++
+      return {
+        ...{ id: checkpointId, topic: 'events', createdAt: '', createdBy: 'ada', positions: [] },
+      }
+    },
+    archiveSlice: async () => {
+      const written = ++calls.write
+      return { written: String(written), done: written === slices }
+    },
+    sealArchive: async ({ checkpointId }) => {
+      calls.seal++
+      expect(checkpointId).not.toBeNull()
+      return { manifestHash: 'a'.repeat(64) }
+    },
+    verifyArchiveSlice: async ({ position, manifestHash }) => {
+      calls.verify++
+      const files = (position?.files ?? 0) + 1
+      expect([files, manifestHash]).toEqual([calls.verify, 'a'.repeat(64)])
+      return { position: { files, leaves: String(files), frontier }, done: files === reads }
+    },
+  }
+  // The checkpoint that it makes is a workflow of its own.
+  harness.playOthers(own)
+  const workflowId = harness.play(own).replace('replay/', 'archive/')
+  const { client, taskQueue } = harness
+  const handle = await client.workflow.start('archive', {
+    ...{ taskQueue, workflowId, args: [{ topic: 'events' }] },
+  })
+  expect(await handle.result()).toMatchObject({ status: 'verified' })
+  expect(calls).toEqual({ write: slices, seal: 1, verify: reads, checkpoint: 1 })
+  const { runId } = await client.workflow.getHandle(workflowId).describe()
+  expect(runId).not.toBe(handle.firstExecutionRunId)
+})
