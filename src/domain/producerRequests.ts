@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { MAX_COLUMN_LENGTH } from './eventSchema.ts'
 import { parseVerifierKey, type VerifierKey } from './evidence/noteKeys.ts'
 import { type SignaturePolicy, signaturePolicies } from './producerSignature.ts'
-import { type Parsed, parseWith, reasonText } from './requestFields.ts'
+import { isPresentableInstant, type Parsed, parseWith, reasonText } from './requestFields.ts'
 
 /** A key of a source, or another validity of one that is known. */
 export interface ProducerKeyRequest {
@@ -41,6 +41,8 @@ const keyText = z
 const instant = z.iso
   .datetime({ offset: true, error: 'expected a time such as 2026-01-31T12:00:00Z' })
   .transform((text) => new Date(text))
+  // By what it means, not by how it is written: an offset may lead out of the years that have four digits.
+  .refine((at) => isPresentableInstant(at.getTime()), 'must lie in the years 1 to 9999 of UTC')
 
 const keyShape = z
   .strictObject({

@@ -39,6 +39,12 @@ export const offsetText = z
 /** Lower case, since that is how ids are stored. */
 export const uuidText = z.uuid().transform((id) => id.toLowerCase())
 
+const YEAR_1_MS = Date.parse('0001-01-01T00:00:00Z')
+const YEAR_10000_MS = Date.parse('9999-12-31T23:59:59.999Z') + 1
+
+/** Whether an instant, ms since 1970, lies in the years 1 to 9999 of UTC: what PostgreSQL and ISO 8601 with four digits have. */
+export const isPresentableInstant = (ms: number): boolean => ms >= YEAR_1_MS && ms < YEAR_10000_MS
+
 const MAX_REASON_LENGTH = 1_000
 
 /** Why an operator decided what he decided, in words. */

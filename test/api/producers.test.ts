@@ -43,6 +43,20 @@ it('adds keys, sets policies, and shows both', async () => {
   expect(await get('?source=nobody')).toEqual({ items: [], nextCursor: null })
 })
 
+/** Instants that have no four digits for their year, though they are written with four. */
+const outside = [
+  '0000-12-31T23:59:59Z',
+  '0001-01-01T00:00:00+00:01',
+  '9999-12-31T23:59:59-00:01',
+  '9999-12-31T23:59:59-23:59',
+]
+
+it('takes the first and the last instant that have four digits for their year', async () => {
+  const first = { validFrom: '0001-01-01T00:00:00.000Z', validUntil: '9999-12-31T23:59:59.999Z' }
+  const { status, body } = await post('/producer-keys', { source: 'eternal', key, ...first })
+  expect([status, body['keys']]).toEqual([201, [{ key, ...first }]])
+})
+
 it('refuses what is none, naming the field', async () => {
   const refused: [string, unknown, string, string | undefined][] = [
     ['/producer-keys', { source: 'shop' }, '400 BAD_REQUEST', 'key'],
@@ -52,6 +66,14 @@ it('refuses what is none, naming the field', async () => {
     ['/producer-keys', { source: 'shop', key: key.replace('+', '+0') }, '400 BAD_REQUEST', 'key'],
     ['/producer-keys', { source: 'shop', key: `${key.slice(0, -4)}AAAA` }, '400 BAD_REQUEST', 'key'],
     ['/producer-keys', { source: 'shop', key, validFrom: 'now' }, '400 BAD_REQUEST', 'validFrom'],
+    ...['validFrom', 'validUntil'].flatMap((field) =>
+      outside.map((at): [string, unknown, string, string] => [
+        '/producer-keys',
+        { source: 'shop', key, [field]: at },
+        '400 BAD_REQUEST',
+        field,
+      ]),
+    ),
     [
       '/producer-keys',
       { source: 'shop', key, validFrom: '2030-01-01T00:00:00Z', validUntil: '2029-01-01T00:00:00Z' },

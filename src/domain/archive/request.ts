@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import {
+  isPresentableInstant,
   offsetText,
   type Parsed,
   parseWith,
@@ -32,7 +33,9 @@ const INSTANT = 'expected a day such as 2026-01-31 (midnight UTC) or a time such
 
 const instant = z
   .union([z.iso.date(INSTANT), z.iso.datetime({ offset: true, error: INSTANT })], INSTANT)
-  .transform((text) => new Date(text).toISOString())
+  .transform((text) => new Date(text))
+  .refine((at) => isPresentableInstant(at.getTime()), 'must lie in the years 1 to 9999 of UTC')
+  .transform((at) => at.toISOString())
 
 const shape = z
   .strictObject({
