@@ -7,7 +7,7 @@ import { recover } from '../archive/recover.ts'
 import { verifyArchive } from '../archive/verifyWhole.ts'
 import type { ArchiveTools } from '../cli/archive/tools.ts'
 import { sourceOf } from '../cli/evidence/audit.ts'
-import { readText } from '../cli/evidence/files.ts'
+import { readKeyList } from '../cli/evidence/files.ts'
 import { badInput, CliFailure } from '../cli/failure.ts'
 import type { Config } from '../config.ts'
 import { parseArchivePlace } from '../domain/archive/place.ts'
@@ -117,7 +117,7 @@ function openSource(config: Config) {
 async function readKeys(given: readonly string[]): Promise<readonly VerifierKey[]> {
   const keys: VerifierKey[] = []
   for (const each of given) {
-    const parsed = parseKeyList(/\+[0-9a-f]{8}\+/.test(each) ? each : await readText(each))
+    const parsed = parseKeyList(/\+[0-9a-f]{8}\+/.test(each) ? each : await readKeyList(each))
     if (!parsed.ok) throw badInput([{ path: 'key', message: parsed.detail }])
     keys.push(...parsed.value)
   }

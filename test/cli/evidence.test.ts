@@ -22,6 +22,7 @@ import {
   recordLineAt,
   witnessKey,
 } from '../domain/evidence/sampleLog.ts'
+import { runEvidence } from './evidenceProcess.ts'
 import type { CliRun } from './run.ts'
 
 const entry = fileURLToPath(new URL('../../src/cli/evidence-main.ts', import.meta.url))
@@ -171,6 +172,32 @@ describe('pnpm evidence verify', () => {
     ]
     for (const [args, said] of bad)
       expect([args, await refusal('verify', ...args)]).toEqual([args, { code: 2, line: line(said) }])
+  })
+})
+
+describe('pnpm evidence verify with little memory', () => {
+  const MiB = 1024 * 1024
+  const withLittle = (...args: readonly string[]) =>
+    runEvidence(['verify', ...args], { NODE_OPTIONS: '--max-old-space-size=96' })
+
+  it('ends with 2 and one line whatever a large file holds', async () => {
+    const newlines = write('newlines', '\n'.repeat(40 * MiB))
+    const opened = write('opened', `{${'\n'.repeat(40 * MiB)}`)
+    const objects = write('objects', `{"a":[${'{},'.repeat(13 * MiB)}1]}`)
+    const flags = ['--key', key]
+    const bad: [readonly string[], RegExp][] = [
+      [[newlines, ...flags], /newlines: .* has at most \d+ bytes\n$/],
+      [[opened, ...flags], /opened: line 1: an exported record is one line of JSON\n$/],
+      [[objects, ...flags], /objects: line 1: an exported record is one line of JSON\n$/],
+      [[path('proof'), ...flags, '--event', newlines], /proof: .* one line of JSON\n$/],
+      [[path('checkpoint'), '--key', newlines], /newlines: has more than 2000000 bytes\n$/],
+    ]
+    for (const [args, said] of bad) {
+      const run = await withLittle(...args)
+      expect([args, run]).toMatchObject([args, { code: 2, stdout: '', stderr: line(said) }])
+      expect([args, run.stderr.split('\n').length]).toEqual([args, 2])
+    }
+    expect(await withLittle(path('proof'), ...flags, '--event', path('event'))).toMatchObject({ code: 0 })
   })
 })
 

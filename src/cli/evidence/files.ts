@@ -4,15 +4,17 @@ import { CliFailure } from '../failure.ts'
 
 /** Largest file that is read: an archive's records in one piece, far above any proof. */
 const MAX_FILE_BYTES = 256 * 1024 * 1024
+/** Largest list of keys: a thousand of them with room for remarks. */
+const MAX_KEYS_BYTES = 2_000_000
 
 /** The bytes of a file or pipe. Throws CliFailure that names it. */
-export async function readBytes(path: string): Promise<Buffer> {
+export async function readBytes(path: string, maxBytes = MAX_FILE_BYTES): Promise<Buffer> {
   const chunks: Buffer[] = []
   let length = 0
   try {
     for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
       length += chunk.length
-      if (length > MAX_FILE_BYTES) throw badFile(path, `has more than ${MAX_FILE_BYTES} bytes`)
+      if (length > maxBytes) throw badFile(path, `has more than ${maxBytes} bytes`)
       chunks.push(chunk)
     }
   } catch (error) {
@@ -21,8 +23,9 @@ export async function readBytes(path: string): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-export async function readText(path: string): Promise<string> {
-  const bytes = await readBytes(path)
+/** The text of a list of keys. Throws CliFailure that names the file. */
+export async function readKeyList(path: string): Promise<string> {
+  const bytes = await readBytes(path, MAX_KEYS_BYTES)
   if (!isUtf8(bytes)) throw badFile(path, 'is not UTF-8')
   return bytes.toString('utf8')
 }

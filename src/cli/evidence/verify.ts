@@ -5,7 +5,7 @@ import { parseKeyList, parseVerifierKey, type VerifierKey } from '../../domain/e
 import { verifyEvidence } from '../../domain/evidence/verifyEvidence.ts'
 import { CliFailure } from '../failure.ts'
 import type { Terminal } from '../terminal.ts'
-import { badFile, readBytes, readText } from './files.ts'
+import { badFile, readBytes, readKeyList } from './files.ts'
 import { describeVerified, presentVerified } from './present.ts'
 
 export interface VerifyFlags {
@@ -61,7 +61,7 @@ async function keysFrom(given: string): Promise<readonly VerifierKey[]> {
   const key = parseVerifierKey(given)
   if (key.ok) return [key.value]
   if (!existsSync(given)) throw new CliFailure(2, 'BAD_REQUEST', `--key: ${key.detail}`)
-  const list = parseKeyList(await readText(given))
+  const list = parseKeyList(await readKeyList(given))
   if (!list.ok) throw badFile(given, list.detail)
   return list.value
 }

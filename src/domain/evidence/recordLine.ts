@@ -85,12 +85,26 @@ export type RecordLine = z.infer<typeof shape>
 
 /** Reads a line, which must be the canonical form of what it says: one record has one line. */
 export function recordLine(line: string): Finding<RecordLine> {
-  const value = parseJson(line)
+  const value = isOverfull(line) ? undefined : parseJson(line)
   if (value === undefined) return malformed('an exported record is one line of JSON')
   const parsed = shape.safeParse(value)
   if (!parsed.success) return malformed(`the exported record: ${showIssue(parsed.error)}`)
   if (!isCanonical(value, line)) return malformed('the exported record is not canonical JSON (RFC 8785)')
   return holds(parsed.data)
+}
+
+/** A record has some ten members, and its bytes are base64: far fewer of each mark, also in the text that it may hold. */
+const MAX_MARKS = 10_000
+
+/** Whether parsing the line could need many times the memory that its text has. */
+function isOverfull(line: string): boolean {
+  if (line.length <= MAX_MARKS) return false
+  return ['{', '[', ','].some((mark) => {
+    let count = 0
+    for (let at = line.indexOf(mark); at >= 0; at = line.indexOf(mark, at + 1))
+      if (++count > MAX_MARKS) return true
+    return false
+  })
 }
 
 function parseJson(line: string): unknown {

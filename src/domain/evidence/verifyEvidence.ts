@@ -6,6 +6,7 @@ import { type OpenedCheckpoint, openCheckpoint, type Trust } from './checkpointN
 import { CONSISTENCY_HEADER, parseConsistencyFile } from './consistencyFile.ts'
 import { parseExportedRecord, type ReadRecord } from './exportedRecord.ts'
 import { type Finding, holds, malformed, unverified } from './finding.ts'
+import { MAX_NOTE_BYTES } from './note.ts'
 import { parseTlogProof, TLOG_PROOF_HEADER, type TlogProof } from './tlogProof.ts'
 
 export interface Evidence {
@@ -24,7 +25,17 @@ export type Verified =
   /** Leaves computed from bytes; that a log holds them takes a proof. */
   | { readonly what: 'records'; readonly count: number; readonly first: ReadRecord }
 
+/** Two notes of the largest size, and what stands around them: no checkpoint or proof has more bytes. */
+export const MAX_PROOF_BYTES = 2 * MAX_NOTE_BYTES + 100_000
+
+const OPENING_BRACE = 0x7b
+
 export function verifyEvidence({ file, trust, event }: Evidence): Finding<Verified> {
+  // Before it becomes text and lines: a few hundred megabytes of newlines would be more lines than memory holds.
+  if (file[0] !== OPENING_BRACE && file.length > MAX_PROOF_BYTES)
+    return malformed(
+      `it is no exported event, and a checkpoint or proof has at most ${MAX_PROOF_BYTES} bytes`,
+    )
   const text = textOf(file)
   if (!text.ok) return text
   if (text.value.startsWith(`${TLOG_PROOF_HEADER}\n`)) return inclusion(text.value, trust, event)
@@ -85,15 +96,26 @@ function recordFor({ index, extra }: TlogProof, event: Buffer | undefined): Find
 function recordAt(index: bigint, bytes: Buffer): Finding<ReadRecord> {
   const text = textOf(bytes)
   if (!text.ok) return text
-  const lines = linesOf(text.value)
-  for (const line of lines) {
+  let only: Finding<ReadRecord> | null = null
+  let count = 0
+  for (const line of linesOf(text.value)) {
     const record = parseExportedRecord(line)
-    if (!record.ok || record.value.leafIndex === index || lines.length === 1) return record
+    if (!record.ok || record.value.leafIndex === index) return record
+    only = ++count === 1 ? record : null
   }
-  return unverified(`no exported event is leaf ${index}`)
+  // A single one is compared with the proof by whoever asked, and named in what is found.
+  return only ?? unverified(`no exported event is leaf ${index}`)
 }
 
-const linesOf = (text: string): string[] => (text.endsWith('\n') ? text.slice(0, -1) : text).split('\n')
+/** One after another: a list of them all may need many times the memory of the text. An empty text is one empty line. */
+function* linesOf(text: string): Generator<string> {
+  let from = 0
+  do {
+    const end = text.indexOf('\n', from)
+    yield text.slice(from, end < 0 ? undefined : end)
+    from = end < 0 ? text.length : end + 1
+  } while (from < text.length)
+}
 
 function consistency(text: string, trust: Trust): Finding<Verified> {
   const file = parseConsistencyFile(text)
@@ -120,11 +142,12 @@ function consistency(text: string, trust: Trust): Finding<Verified> {
 
 function records(text: string): Finding<Verified> {
   let first: ReadRecord | null = null
-  const lines = linesOf(text)
-  for (const [at, line] of lines.entries()) {
+  let count = 0
+  for (const line of linesOf(text)) {
+    count++
     const record = parseExportedRecord(line)
-    if (!record.ok) return { ...record, detail: `line ${at + 1}: ${record.detail}` }
+    if (!record.ok) return { ...record, detail: `line ${count}: ${record.detail}` }
     first ??= record.value
   }
-  return first === null ? malformed('it is empty') : holds({ what: 'records', count: lines.length, first })
+  return first === null ? malformed('it is empty') : holds({ what: 'records', count, first })
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { formatCheckpoint, type Trust } from '../../../src/domain/evidence/checkpointNote.ts'
 import { signNote } from '../../../src/domain/evidence/note.ts'
-import { verifyEvidence } from '../../../src/domain/evidence/verifyEvidence.ts'
+import { MAX_PROOF_BYTES, verifyEvidence } from '../../../src/domain/evidence/verifyEvidence.ts'
 import {
   checkpointAt,
   consistencyBetween,
@@ -223,6 +223,15 @@ describe('exported records', () => {
     ]
     expect(verify(`${spoiled.join('\n')}\n`)).toMatchObject(refusedAs('UNVERIFIED', 'line 3'))
     expect(verify(`${lines.join('\n')}\n\n`)).toMatchObject(refusedAs('MALFORMED', 'line 4'))
+  })
+
+  it('may be many and large, other than checkpoints and proofs', () => {
+    const count = Math.ceil((MAX_PROOF_BYTES + 1) / recordLineAt(3).length)
+    const many = `${recordLineAt(3)}\n`.repeat(count)
+    expect(verify(many)).toMatchObject({ ok: true, value: { what: 'records', count } })
+    expect(verify(inclusionFile(3, 20), many).ok).toBe(true)
+    const lengthened = `${checkpointAt(9)}${' '.repeat(MAX_PROOF_BYTES)}`
+    expect(verify(lengthened)).toMatchObject(refusedAs('MALFORMED', `at most ${MAX_PROOF_BYTES} bytes`))
   })
 })
 
