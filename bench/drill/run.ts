@@ -73,10 +73,15 @@ async function runWith(run: DrillRun, outside: Outside): Promise<DrillResult> {
   const { world, say, signal, events } = run
   const started = performance.now()
   const phases: Phase[] = []
+  let atWork: readonly RoleProcess[] = []
   const phase = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
     const begun = performance.now()
     say.line(`${name} …`)
-    const result = await work()
+    const result = await work().catch((error: unknown) => {
+      // A role that ended by itself says why; what waited for it does not.
+      if (!signal.aborted) for (const role of atWork) role.check()
+      throw error
+    })
     const seconds = (performance.now() - begun) / 1000
     phases.push({ name, seconds })
     say.line(`${name}: ${formatSeconds(seconds)}`)
@@ -105,6 +110,7 @@ async function runWith(run: DrillRun, outside: Outside): Promise<DrillResult> {
     ])
     await Promise.all(roles.map((role) => role.ready(signal)))
     const [ingest, worker, apiRole] = roles
+    atWork = roles
     return { roles, ingest, worker, api: createApi(apiRole.url, 'drill'), call: callerOf(apiRole.url) }
   }
   const produce = (count: number, seed: number, before?: Filled): Promise<Filled> => {
@@ -149,6 +155,7 @@ async function runWith(run: DrillRun, outside: Outside): Promise<DrillResult> {
   const before = await headsOf(database.ownerUrl)
 
   await phase('the disaster', async () => {
+    atWork = []
     await Promise.all(up.roles.map((role) => role.kill()))
     await world.dropDatabase(database.name)
   })
