@@ -329,17 +329,24 @@ it('without Temporal each says so', { timeout: 60_000 }, async () => {
   const away = clientOf('127.0.0.1:1')
   const { reader, checkpoints } = fixture.store
   const cut = createCheckpointSchedules({ temporal: away, taskQueue, log: reader, checkpoints })
+  const { queries } = fixture.store
+  const edge = await startEdge({ operations: { checkpointSchedules: cut }, queries })
+  const headers = { 'Content-Type': 'application/json' }
+  const body = JSON.stringify({ everySeconds: 60 })
+  const calls: readonly (readonly [string, RequestInit])[] = [
+    ['', {}],
+    [`/${topic}`, {}],
+    [`/${topic}`, { method: 'PUT', body, headers }],
+    [`/${topic}`, { method: 'DELETE' }],
+  ]
   try {
-    const codes = await Promise.all(
-      [
-        cut.get(topic),
-        cut.list({ limit: 10 }),
-        cut.put({ topic, everySeconds: 60 }, 'ada'),
-        cut.remove(topic),
-      ].map(codeOf),
-    )
-    expect(new Set(codes)).toEqual(new Set(['TEMPORAL_UNAVAILABLE']))
+    const answers = calls.map(async ([path, init]) => {
+      const response = await fetch(`${edge.url}/checkpoint-schedules${path}`, init)
+      return [response.status, ((await response.json()) as { code: string }).code]
+    })
+    expect(await Promise.all(answers)).toEqual(calls.map(() => [503, 'TEMPORAL_UNAVAILABLE']))
   } finally {
+    await edge.close()
     await away.close()
   }
 })
