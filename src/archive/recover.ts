@@ -216,7 +216,7 @@ async function write(
   const id = await writer.openLog({ identity, incarnation, startOffset, leaderEpoch, createdMs })
   const counts: Counts = { events: 0, deadLetters: 0, gaps: 0, reclassified: 0 }
   let last = { size: leafIndex(0n), frontier: emptyFrontier, bytes: 0n, ms: null as number | null }
-  for await (const page of chainPages(input, chain)) {
+  for await (const page of readAhead(chainPages(input, chain))) {
     const rows = page.records.map((record) => judged(record, input.verdict))
     const { nodes, bytes } = placeNodes(page, last.bytes)
     await writer.appendRows(id, rows, nodes)
@@ -240,6 +240,18 @@ async function write(
       createdMs: input.now(),
     })
   return viewOf(log, counts)
+}
+
+/** The next page is read while this one is written. */
+async function* readAhead<Item>(source: AsyncGenerator<Item>): AsyncGenerator<Item> {
+  for (let next = source.next(); ; ) {
+    const { value, done } = await next
+    if (done === true) return
+    next = source.next()
+    // It is asked for what became of it when its turn comes.
+    next.catch(() => undefined)
+    yield value
+  }
 }
 
 const judged = (record: ReadRecord, verdict: RecordVerdict): RestoredRow => ({
