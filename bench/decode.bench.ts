@@ -106,14 +106,15 @@ const signed = layOut(
   }),
 )
 
+const alwaysValid = { key: signingKey.verifierKey, validFrom: new Date(0), validUntil: null }
 const mustSign = (names: readonly string[]): ReadonlyMap<string, SourceSignatures> =>
-  new Map(names.map((name) => [name, { policy: 'require', keys: [signingKey.verifierKey] }]))
+  new Map(names.map((name) => [name, { policy: 'require', keys: [alwaysValid] }]))
 const nobody = mustSign([])
 const others = mustSign(Array.from({ length: 1_000 }, (_, index) => `other-${index}`))
 const everybody = mustSign(Array.from({ length: 10 }, (_, index) => `svc-${index}`))
 
 function decodeAll(fastPath: boolean, source: SourceRecords, sources = nobody): void {
-  const decode = createDecoder({ maxValueBytes: 1 << 20, fastPath, signatures: { sources } })
+  const decode = createDecoder({ maxValueBytes: 1 << 20, fastPath, signatures: { sources, now: Date.now } })
   for (let index = 0; index < source.count; index++) {
     const decoded = decode(
       source.bytes,

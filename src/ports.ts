@@ -25,7 +25,7 @@ import type {
   UndecodableBatch,
 } from './domain/model.ts'
 import type { ProducerKeyRequest, SignaturePolicyRequest } from './domain/producerRequests.ts'
-import type { SignaturePolicy, SourceSignatures } from './domain/producerSignature.ts'
+import type { ProducerKey, SignaturePolicy, SourceSignatures } from './domain/producerSignature.ts'
 import type { EventFilters, ReplayPlan, ReplayReceipt, ReplayStatus } from './domain/replay.ts'
 import type { Beyond } from './domain/verification/concludeLog.ts'
 import type {
@@ -354,22 +354,16 @@ export interface NoteStore {
 
 // ───────────────────────────── producers (src/store) ─────────────────────────────
 
-export interface ProducerKey {
-  readonly key: VerifierKey
-  readonly validFrom: Date
-  /** Exclusive; null while no end is set. */
-  readonly validUntil: Date | null
-}
-
 export interface ProducerSource {
   readonly source: string
+  /** `require` also while a key of it that has not ended is stored in a form that cannot be read. */
   readonly policy: SignaturePolicy
-  /** All that it ever had, the oldest first. */
+  /** The oldest first; of more than a thousand those that are valid, then those still to come, then the newest. */
   readonly keys: readonly ProducerKey[]
 }
 
 export interface ProducerStore {
-  /** Sources whose signatures are looked at, with the keys that are valid now. */
+  /** Sources whose signatures are looked at, with all keys but those that ended more than an hour ago. */
   signatureSources(): Promise<ReadonlyMap<string, SourceSignatures>>
   /** By source, from behind `after`; one alone with `source`. */
   listSources(query: {
@@ -377,6 +371,8 @@ export interface ProducerStore {
     readonly after?: string
     readonly limit: number
   }): Promise<readonly ProducerSource[]>
+  /** The keys that were valid then, by what is known of them now. */
+  keysAt(source: string, at: Date): Promise<readonly VerifierKey[]>
   /** Adds a key, or gives a known one another validity. Throws PRODUCERS_FULL. */
   putKey(request: ProducerKeyRequest, createdBy: string): Promise<ProducerSource>
   /** Throws PRODUCER_KEY_MISSING for a policy that needs a key where none is valid, PRODUCERS_FULL. */

@@ -43,7 +43,10 @@ export interface CustodyReplay {
 
 /** What the producer's signature is worth, checked again with the keys that were valid when the event was ingested. */
 export interface CustodySignature {
-  /** `bad` can only be what nobody looked at then: what is refused becomes a dead letter. */
+  /**
+   * `bad` is what nobody looked at then, or what a key signed that ended between decoding and storing, or whose validity
+   * was changed since: what is refused becomes a dead letter.
+   */
   readonly state: 'none' | 'good' | 'bad'
   /** What the source's events had to show then. */
   readonly policy: SignaturePolicy

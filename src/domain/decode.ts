@@ -9,7 +9,7 @@ import { decodeFast } from './fastPath.ts'
 import { hashToHex, sha256 } from './hash.ts'
 import { findFlaw, isDeeperThan } from './jsonText.ts'
 import type { AcceptedEvent, Decoded, Hash, Rejection } from './model.ts'
-import { checkSignature, type SourceSignatures } from './producerSignature.ts'
+import { checkSignature, keysValidAt, type SourceSignatures } from './producerSignature.ts'
 import { reject, showIssues, showSyntaxError } from './rejection.ts'
 
 /** Arrays and objects open at once, the event itself included; deeper is TOO_DEEP. */
@@ -30,9 +30,11 @@ export interface DecoderOptions {
 export interface SignatureRegistry {
   /** By source; those that are not in it need not sign, and nothing of their signatures is looked at. */
   readonly sources: ReadonlyMap<string, SourceSignatures>
+  /** Clock by which keys are valid, ms since 1970: asked once for each event of a source that is in the map. */
+  readonly now: () => number
 }
 
-const nobodySigns: SignatureRegistry = { sources: new Map() }
+const nobodySigns: SignatureRegistry = { sources: new Map(), now: () => 0 }
 
 /** Decodes the value at `[start, end)`; `start` −1 is a null value. Never throws. */
 export type Decoder = (bytes: Buffer, start: number, end: number) => Decoded
@@ -86,7 +88,7 @@ function decodeThroughSchema(
   return acceptEvent(value as SourceEvent, signatures)
 }
 
-function acceptEvent(event: SourceEvent, { sources }: SignatureRegistry): Decoded {
+function acceptEvent(event: SourceEvent, signatures: SignatureRegistry): Decoded {
   const flaw = findFlawOutsideHash(event)
   if (flaw !== null) return reject('SCHEMA', flaw)
   const policy = policyOf(event)
@@ -100,7 +102,7 @@ function acceptEvent(event: SourceEvent, { sources }: SignatureRegistry): Decode
   const contentHash = sha256(canonical)
   return (
     checkProducerHash(event, contentHash) ??
-    checkProducerSignature(event, canonical, sources.get(event.source)) ??
+    checkProducerSignature(event, canonical, signatures) ??
     toAccepted(event, policy, contentHash)
   )
 }
@@ -127,12 +129,14 @@ function checkProducerHash(event: SourceEvent, contentHash: Hash): Rejection | n
 }
 
 function checkProducerSignature(
-  { provenance }: SourceEvent,
+  { source, provenance }: SourceEvent,
   canonical: string,
-  required: SourceSignatures | undefined,
+  { sources, now }: SignatureRegistry,
 ): Rejection | null {
+  const required = sources.get(source)
   if (required === undefined) return null
-  const verdict = checkSignature(required, provenance?.signature, canonical)
+  const keys = keysValidAt(required.keys, now())
+  const verdict = checkSignature({ policy: required.policy, keys }, provenance?.signature, canonical)
   return verdict.ok ? null : reject(verdict.code, verdict.detail)
 }
 

@@ -19,9 +19,34 @@ export const MAX_SOURCE_KEYS = 16
 export const signaturePolicies = ['ignore', 'verify', 'require'] as const
 export type SignaturePolicy = (typeof signaturePolicies)[number]
 
+/** A public key of a source, in the form of a verifier key, and the time in which it is valid. */
+export interface ProducerKey {
+  readonly key: VerifierKey
+  readonly validFrom: Date
+  /** Exclusive; null while no end is set. */
+  readonly validUntil: Date | null
+}
+
 export interface SourceSignatures {
   readonly policy: SignaturePolicy
-  /** The source's public keys, in the form of verifier keys. */
+  /** Also some whose time is over or still to come: the clock decides when an event is at hand. */
+  readonly keys: readonly ProducerKey[]
+  /** Keys that are stored in a form that cannot be read, by number of their rows; where there is one, the policy is `require`. */
+  readonly unreadable?: readonly string[]
+}
+
+/** The keys that are valid at an instant, ms since 1970. */
+export const keysValidAt = (keys: readonly ProducerKey[], atMs: number): readonly VerifierKey[] =>
+  keys
+    .filter(
+      ({ validFrom, validUntil }) =>
+        validFrom.getTime() <= atMs && (validUntil === null || atMs < validUntil.getTime()),
+    )
+    .map(({ key }) => key)
+
+/** What one event must show, by keys that are valid when it is looked at. */
+export interface SignatureDemand {
+  readonly policy: SignaturePolicy
   readonly keys: readonly VerifierKey[]
 }
 
@@ -39,7 +64,7 @@ export const producerKeyId = ({ name, keyId }: VerifierKey): string => `${name}+
  * hash covers. A signature of no known key is as bad as a wrong one: nobody else than the source answers for it.
  */
 export function checkSignature(
-  { policy, keys }: SourceSignatures,
+  { policy, keys }: SignatureDemand,
   signature: string | undefined,
   canonical: string,
 ): SignatureVerdict {
@@ -66,7 +91,7 @@ export function checkSignature(
 
 /** The hint narrows the choice; without one every key of the source is tried. */
 const candidates = (keys: readonly VerifierKey[], { keyId }: DsseSignature): readonly VerifierKey[] =>
-  keys.slice(0, MAX_SOURCE_KEYS).filter((key) => keyId === '' || producerKeyId(key) === keyId)
+  keys.filter((key) => keyId === '' || producerKeyId(key) === keyId).slice(0, MAX_SOURCE_KEYS)
 
 const refused = (why: string): SignatureVerdict => ({
   ok: false,

@@ -14,8 +14,17 @@ import type { CustodyStore, ProducerStore, StoredEvent } from '../ports.ts'
 
 export interface CustodyDependencies {
   readonly custody: CustodyStore
-  readonly producers: Pick<ProducerStore, 'listSources'>
+  readonly producers: Pick<ProducerStore, 'keysAt'>
 }
+
+/**
+ * Ingest judged the signature by its own clock before the database gave the event its time: a key that was valid then and
+ * not at that time is named. Ingest stores nothing while the two clocks are more than an hour apart.
+ */
+const CLOCKS_APART = [
+  [-3_600_000, 'ended within the hour before the event was stored'],
+  [3_600_000, 'began within the hour after the event was stored'],
+] as const
 
 /** Steps towards the origin that are followed. */
 const MAX_CAUSES = 10
@@ -53,20 +62,17 @@ async function signatureOf(
   if (signature === undefined) return { state: 'none', policy }
   if (!eventSchema.safeParse(event).success)
     return { state: 'bad', policy, detail: 'the stored value is no event any more: verify the log' }
-  const [known] = await producers.listSources({ source, limit: 1 })
-  const keys = (known?.keys ?? [])
-    .filter(
-      ({ validFrom, validUntil }) =>
-        validFrom <= ingestedAt && (validUntil === null || ingestedAt < validUntil),
-    )
-    .map(({ key }) => key)
-  const verdict = checkSignature(
-    { policy: 'verify', keys },
-    signature,
-    canonicalEvent(event, policyOf(event)),
-  )
-  if (!verdict.ok) return { state: 'bad', policy, detail: verdict.detail }
-  return { state: 'good', policy, ...(verdict.keyId !== null && { keyId: verdict.keyId }) }
+  const canonical = canonicalEvent(event, policyOf(event))
+  const verdictAt = async (at: Date) =>
+    checkSignature({ policy: 'verify', keys: await producers.keysAt(source, at) }, signature, canonical)
+  const verdict = await verdictAt(ingestedAt)
+  if (verdict.ok) return { state: 'good', policy, ...(verdict.keyId !== null && { keyId: verdict.keyId }) }
+  for (const [shift, when] of CLOCKS_APART) {
+    const near = await verdictAt(new Date(ingestedAt.getTime() + shift))
+    if (near.ok && near.keyId !== null)
+      return { state: 'bad', policy, detail: `it is good for ${near.keyId}, which ${when}` }
+  }
+  return { state: 'bad', policy, detail: verdict.detail }
 }
 
 /** From cause to cause, as long as one is named that was not met before. Of several events with the id the first one leads on. */

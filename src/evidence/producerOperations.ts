@@ -1,5 +1,6 @@
 /** The registry of producers' keys and policies, as the edges have it read and changed. */
 import type { ProducerKeyRequest, SignaturePolicyRequest } from '../domain/producerRequests.ts'
+import { keysValidAt } from '../domain/producerSignature.ts'
 import type { ProducerView } from '../domain/producerView.ts'
 import { ServiceError } from '../errors.ts'
 import type { Page, ProducerSource, ProducerStore } from '../ports.ts'
@@ -36,14 +37,11 @@ export function createProducerOperations(store: ProducerStore, now: () => number
     putProducerKey: async (request, requestedBy) => present(await store.putKey(request, requestedBy)),
     async checkSignaturePolicy({ source, policy }) {
       const [known] = await store.listSources({ source, limit: 1 })
-      if (policy !== 'ignore' && !(known?.keys ?? []).some((key) => isValid(key, now()))) throw keyMissing()
+      if (policy !== 'ignore' && keysValidAt(known?.keys ?? [], now()).length === 0) throw keyMissing()
     },
     putSignaturePolicy: async (request, requestedBy) => present(await store.putPolicy(request, requestedBy)),
   }
 }
-
-const isValid = ({ validFrom, validUntil }: ProducerSource['keys'][number], nowMs: number): boolean =>
-  validFrom.getTime() <= nowMs && (validUntil === null || nowMs < validUntil.getTime())
 
 const keyMissing = (): ServiceError =>
   new ServiceError('PRODUCER_KEY_MISSING', 'No key of the source is valid now: add one first')

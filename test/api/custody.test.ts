@@ -360,6 +360,35 @@ describe("the producer's signature", () => {
     await append(open, [signed(later)])
     expect(await of(later)).toMatchObject({ state: 'good', policy: 'require' })
   })
+
+  it('is bad outside the time of its key, and the key that it missed by less than an hour is named', async () => {
+    const open = await openLog(platform.store)
+    const source = `shop-${randomUUID().slice(0, 8)}`
+    const producer = testKey('shop.example', 3)
+    const event = caused(null, { source })
+    const content = event as unknown as SourceEvent
+    const body = Buffer.from(canonicalEvent(content, policyOf(content)))
+    const sig = producer.sign(preAuthEncoding(EVENT_PAYLOAD_TYPE, body)).toString('base64')
+    const signature = JSON.stringify({ payloadType: EVENT_PAYLOAD_TYPE, signatures: [{ sig }] })
+    await append(open, [{ ...event, provenance: { signature } }])
+    const { ingestedAt } = (await platform.store.queries.findEventsById(event.id, {}))[0] as StoredEvent
+    const at = (minutes: number) => new Date(ingestedAt.getTime() + minutes * 60_000)
+    const validIn = async (from: number, until: number) => {
+      const validity = { validFrom: at(from), validUntil: at(until) }
+      await platform.store.producers.putKey({ source, key: producer.verifierKey, ...validity }, 'ada')
+      return (await custody(event.id)).signature
+    }
+    const keyId = `shop.example+${producer.verifierKey.keyId}`
+    const bad = (detail: string) => ({
+      state: 'bad',
+      policy: 'ignore',
+      detail: expect.stringContaining(detail),
+    })
+    expect(await validIn(-180, 1)).toEqual({ state: 'good', policy: 'ignore', keyId })
+    expect(await validIn(-180, 0)).toEqual(bad(`${keyId}, which ended within the hour before`))
+    expect(await validIn(1, 180)).toEqual(bad(`${keyId}, which began within the hour after`))
+    expect(await validIn(-180, -61)).toEqual(bad('none of it is a good signature'))
+  })
 })
 
 it('pnpm evidence custody shows it, as text and as JSON', async () => {

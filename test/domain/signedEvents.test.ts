@@ -32,12 +32,18 @@ const signed = (key: SigningKey = ours, change: object = {}): Buffer => {
   return eventWith({ provenance: { ...event.provenance, signature: sign(event, key) }, ...change })
 }
 
+const always = ({ verifierKey: key }: SigningKey) => ({ key, validFrom: new Date(0), validUntil: null })
+
 /** The same with and without the fast path. */
 function decode(value: Buffer, policy: SignaturePolicy | null, source: string = plainEvent.source): Decoded {
   const sources = new Map<string, SourceSignatures>()
-  if (policy !== null) sources.set(source, { policy, keys: [ours.verifierKey] })
+  if (policy !== null) sources.set(source, { policy, keys: [always(ours)] })
   const [slow, fast] = [false, true].map((fastPath) =>
-    createDecoder({ maxValueBytes: 100_000, fastPath, signatures: { sources } })(value, 0, value.length),
+    createDecoder({ maxValueBytes: 100_000, fastPath, signatures: { sources, now: Date.now } })(
+      value,
+      0,
+      value.length,
+    ),
   ) as [Decoded, Decoded]
   expect(fast).toEqual(slow)
   return slow
@@ -79,7 +85,7 @@ describe("a producer's signature", () => {
   })
 
   it('follows the registry from one value to the next', () => {
-    const registry = { sources: new Map<string, SourceSignatures>() }
+    const registry = { sources: new Map<string, SourceSignatures>(), now: Date.now }
     const decoder = createDecoder({ maxValueBytes: 100_000, fastPath: true, signatures: registry })
     const value = eventWith({})
     expect(verdict(decoder(value, 0, value.length))).toBe('event')
