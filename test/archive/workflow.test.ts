@@ -136,7 +136,7 @@ it('people start it with nothing but Temporal, bad input names the field, and it
   const { workflow } = temporal.client
   const start = (input: unknown, workflowId: string = randomUUID()) =>
     workflow.execute('archive', { taskQueue, workflowId, args: [input] })
-  const view = (await start({ topic, partition: 0, fromLeaf: '10' })) as ArchiveView
+  const view = (await start({ topic, partition: 0, toLeaf: '290' })) as ArchiveView
   expect(view).toMatchObject({ status: 'verified', createdBy: 'temporal', progress: { leaves: '290' } })
   expect(await operations.getArchive(view.id)).toEqual(view)
   await expect(start({ topic, from: 'soon' })).rejects.toMatchObject({
