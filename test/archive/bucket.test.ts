@@ -11,7 +11,10 @@ import { type S3Server, s3Missing, startS3Server } from '../support/s3.ts'
 import { motley, verdict } from '../verification/trueLog.ts'
 import { archiveWith, key, rowsOf, useArchives } from './fixture.ts'
 
-describe.skipIf(s3Missing() !== null)('archives in a bucket', () => {
+const missing = s3Missing()
+if (missing !== null) console.warn(`skipped: archives in a real bucket (${missing})`)
+
+describe.skipIf(missing !== null)('archives in a bucket', () => {
   const { platform, depsFor, emptyDatabase } = useArchives('bucket')
   let server: S3Server
   beforeAll(async () => {
