@@ -3,13 +3,14 @@
 import { keysSigningAt } from '../src/domain/evidence/keyPeriods.ts'
 import { openStoredNote } from '../src/domain/evidence/storedNote.ts'
 import { rootOf } from '../src/domain/merkle.ts'
-import type { Offset } from '../src/domain/model.ts'
+import type { Hash, LeafIndex, Offset } from '../src/domain/model.ts'
 import { offset as toOffset } from '../src/domain/model.ts'
 import { verifyConsistency } from '../src/domain/proofs.ts'
 import type { ReplayRequest } from '../src/domain/replay.ts'
 import { type ErrorCode, ServiceError } from '../src/errors.ts'
 import type {
   Checkpoint,
+  CheckpointPosition,
   CheckpointStore,
   EventLogReader,
   KeyState,
@@ -121,8 +122,7 @@ async function rangesAfter(
     const position = positions.get(log.identity.partition)
     if (position !== undefined) {
       await requireSameLog(reader, log, position)
-      verifyNote(log, position, checkpoint.createdAt, keys)
-      await verifyPosition(reader, log, position)
+      await requireHeld(reader, log, { ...position, createdAt: checkpoint.createdAt }, keys)
     } else if (checkpoint.partition !== null) continue
     const from = position?.offset ?? log.startOffset
     ranges.push({ log, from: clamp(from, log), to: log.position.nextOffset })
@@ -143,6 +143,24 @@ async function requireSameLog(
     'checkpointId',
     `partition ${partition}: it is of incarnation ${older}, the log that goes on is incarnation ${log.incarnation}`,
   )
+}
+
+export interface CheckedPosition extends CheckpointPosition {
+  readonly createdAt: Date
+}
+
+/**
+ * The log still is what a position of a checkpoint said of it, and the position says what its note does. Throws
+ * CHECKPOINT_MISMATCH.
+ */
+export async function requireHeld(
+  reader: EventLogReader,
+  log: LogState,
+  position: CheckedPosition,
+  keys: KeyState,
+): Promise<void> {
+  verifyNote(log, position, position.createdAt, keys)
+  await verifyPosition(reader, log, position)
 }
 
 const mismatch = (partition: number, why: string): ServiceError =>
@@ -176,15 +194,20 @@ async function verifyPosition(
     throw mismatch(partition, 'the log holds another number of records below the offset')
   if ((await reader.rootAt(logId, size)) !== rootHash)
     throw mismatch(partition, 'the log has another root hash at this size')
-  // Every log begins with the empty one.
-  if (size === 0n) return
-  const proof = await reader.consistencyProof(logId, size, present.size)
-  const claim = {
-    oldSize: size,
-    oldRoot: rootHash,
-    size: present.size,
-    root: rootOf(present.frontier, present.size),
-  }
-  if (!verifyConsistency(claim, proof))
+  if (!(await leadsToPresent(reader, { logId, position: present }, size, rootHash)))
     throw mismatch(partition, 'the present root of the log does not follow from it')
+}
+
+/** Whether the log as it is now, by its own frontier, began with this root at this size. */
+export async function leadsToPresent(
+  reader: Pick<EventLogReader, 'consistencyProof'>,
+  { logId, position: present }: Pick<LogState, 'logId' | 'position'>,
+  size: LeafIndex,
+  rootHash: Hash,
+): Promise<boolean> {
+  // Every log begins with the empty one.
+  if (size === 0n) return true
+  const proof = await reader.consistencyProof(logId, size, present.size)
+  const root = rootOf(present.frontier, present.size)
+  return verifyConsistency({ oldSize: size, oldRoot: rootHash, size: present.size, root }, proof)
 }

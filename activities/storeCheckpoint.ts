@@ -4,17 +4,19 @@ import { signersOf } from '../src/domain/evidence/note.ts'
 import { formatOrigin } from '../src/domain/evidence/origin.ts'
 import { hashToHex } from '../src/domain/hash.ts'
 import type { Offset } from '../src/domain/model.ts'
-import { offset as toOffset } from '../src/domain/model.ts'
+import { leafIndex, offset as toOffset } from '../src/domain/model.ts'
 import { ServiceError } from '../src/errors.ts'
-import type { Checkpoint, CheckpointPosition, EventLogReader, LogState } from '../src/ports.ts'
+import type { Checkpoint, CheckpointPosition, EventLogReader, KeyState, LogState } from '../src/ports.ts'
 import type { CheckpointInput, CheckpointResult } from './contract.ts'
 import type { ActivityDependencies } from './dependencies.ts'
-import { logsOf, refuse } from './ranges.ts'
+import { leadsToPresent, logsOf, refuse, requireHeld } from './ranges.ts'
 import { currentSigners, type Signers } from './signers.ts'
 
 /**
- * Size and root of each log below the offset, signed and stored once under the id. Throws UNKNOWN_TOPIC,
- * UNKNOWN_PARTITION, OFFSET_NOT_INGESTED, OFFSET_BEFORE_LOG, SIGNING_KEY_MISSING, SIGNING_KEY_REFUSED.
+ * Size and root of each log below the offset, signed and stored once under the id. Nothing is signed that contradicts the
+ * log itself or what was signed before: whoever can change rows has no key, and must not get a second history signed.
+ * Throws UNKNOWN_TOPIC, UNKNOWN_PARTITION, OFFSET_NOT_INGESTED, OFFSET_BEFORE_LOG, CHECKPOINT_MISMATCH,
+ * SIGNING_KEY_MISSING, SIGNING_KEY_REFUSED.
  */
 export async function storeCheckpoint(
   {
@@ -30,6 +32,8 @@ export async function storeCheckpoint(
   const places = await checkCheckpoint(log, request)
   const found: FoundPosition[] = []
   for (const place of places) found.push(await positionOf(log, place))
+  const keys = await signingKeys.keyState()
+  for (const { position } of found) await requireOneHistory({ log, checkpoints }, position, keys)
   const signers = await currentSigners(signingKeys, signing)
   const offset = request.offset === undefined ? null : toOffset(BigInt(request.offset))
   const stored = await checkpoints.insertCheckpoint({
@@ -76,6 +80,28 @@ async function positionOf(
   const size = offset === position.nextOffset ? position.size : await reader.sizeAt(logId, offset)
   const rootHash = await reader.rootAt(logId, size)
   return { state, position: { logId, partition: identity.partition, offset, size, rootHash } }
+}
+
+/**
+ * The new position and the newest one that was signed both lead to the log's own frontier, so that they are of one history.
+ * Throws CHECKPOINT_MISMATCH.
+ */
+async function requireOneHistory(
+  { log: reader, checkpoints }: Pick<ActivityDependencies, 'log' | 'checkpoints'>,
+  { logId, partition, size, rootHash }: Omit<CheckpointPosition, 'note'>,
+  keys: KeyState,
+): Promise<void> {
+  const newest = await checkpoints.newestCovering(logId, leafIndex(0n))
+  // Read after both of them, so that it is behind neither.
+  const present = await reader.logById(logId)
+  if (present === null) throw new ServiceError('INTERNAL', 'A log is gone')
+  if (!(await leadsToPresent(reader, present, size, rootHash)))
+    throw refuse(
+      'CHECKPOINT_MISMATCH',
+      'partition',
+      `partition ${partition}: the stored hashes below the offset do not lead to the root of the log; verify it`,
+    )
+  if (newest !== null) await requireHeld(reader, present, newest, keys)
 }
 
 export interface CheckpointPlace {

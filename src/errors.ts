@@ -50,6 +50,7 @@ const codes = {
   SOURCE_MISSING: { status: 404, retry: false, title: 'Kafka has no such source partition' },
   LOG_NOT_CLOSED: { status: 409, retry: false, title: 'The log is not closed: ingest goes on in it' },
   SOURCE_TRUNCATED: { status: 409, retry: false, title: 'The source partition was cut back below the log' },
+  COMMITS_LOST: { status: 409, retry: false, title: 'The database lost records that Kafka no longer has' },
   CLOCK_LEAP: { status: 409, retry: false, title: 'The database clock leapt by more than an hour' },
   // replay
   REPLAY_NOT_FOUND: { status: 404, retry: false, title: 'There is no such replay' },

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { LogIdentity } from '../domain/model.ts'
+import type { LogIdentity, Offset } from '../domain/model.ts'
 import { type ErrorCode, ServiceError } from '../errors.ts'
 import type { EventLogWriter, LogState } from '../ports.ts'
 import { untilAvailable } from './wait.ts'
@@ -21,7 +21,7 @@ const lookAgainMs = 1_000
  * nothing that a shell would read otherwise.
  */
 export const remedyFor = (code: ErrorCode, topic: string, partition: number): string | null =>
-  code === 'TOPIC_RECREATED' || code === 'SOURCE_TRUNCATED'
+  code === 'TOPIC_RECREATED' || code === 'SOURCE_TRUNCATED' || code === 'COMMITS_LOST'
     ? `pnpm log open-incarnation --topic ${topic} --partition ${partition}`
     : null
 
@@ -32,6 +32,17 @@ export function closureOf(log: LogState, error: ServiceError): Closure {
   const detail = remedy === null ? message : `${message}; to go on in a new log: ${remedy}`
   return { log, code, detail, error }
 }
+
+/** What `judgePosition` calls lost. */
+export const commitsLost = (
+  { identity: { topic, partition }, position: { nextOffset } }: LogState,
+  { committed, start }: { readonly committed: Offset; readonly start: Offset },
+): ServiceError =>
+  new ServiceError(
+    'COMMITS_LOST',
+    `${topic}/${partition}: the database has lost what it had taken from offset ${nextOffset} to ${committed}, and Kafka has ` +
+      `nothing below ${start} any more; recover it from an archive or a newer backup`,
+  )
 
 export const topicRecreated = ({ topic, partition, topicId }: LogIdentity, current: string): ServiceError =>
   new ServiceError(

@@ -6,6 +6,8 @@ import { requireClosed, standingOf } from './standing.ts'
 export interface IncarnationDependencies {
   readonly writer: Pick<EventLogWriter, 'findLog' | 'openIncarnation'>
   readonly directory: TopicDirectory
+  /** Of ingest. */
+  readonly groupId: string
 }
 
 /** Each one means that somebody else decided, or the topic was made again, between question and answer. */
@@ -17,12 +19,12 @@ const ATTEMPTS = 3
  * LOG_NOT_CLOSED. Throws LOG_NOT_CLOSED, SOURCE_MISSING, KAFKA_UNAVAILABLE, DATABASE_UNAVAILABLE.
  */
 export async function openIncarnation(deps: IncarnationDependencies, found: LogState): Promise<LogState> {
-  const { writer, directory } = deps
+  const { writer, directory, groupId } = deps
   const { topic, partition } = found.identity
   const currentTopicId = () => directory.currentTopicId(topic, partition)
   let log = found
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const { topicId } = requireClosed(log, await standingOf(directory, log))
+    const { topicId } = requireClosed(log, await standingOf(directory, groupId, log))
     const startOffset = await logStart(directory, log, topicId)
     if (startOffset !== null) {
       const outcome = await writer.openIncarnation(log, { topicId, startOffset }, currentTopicId)

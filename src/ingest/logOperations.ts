@@ -2,15 +2,7 @@
 import type { IncarnationRequest } from '../domain/incarnationRequest.ts'
 import type { LogStanding, LogView, OpenedIncarnationsView } from '../domain/logView.ts'
 import { type ErrorCode, isRetryable, ServiceError } from '../errors.ts'
-import type {
-  EventLogReader,
-  ListedLog,
-  LogQuery,
-  LogState,
-  Page,
-  QueryStore,
-  TopicDirectory,
-} from '../ports.ts'
+import type { EventLogReader, ListedLog, LogQuery, LogState, Page, QueryStore } from '../ports.ts'
 import { type IncarnationDependencies, openIncarnation } from './incarnation.ts'
 import { requireClosed, standingOf } from './standing.ts'
 
@@ -42,7 +34,7 @@ export function createLogOperations(deps: LogOperationsDependencies): LogOperati
       const logs = await newestLogs(deps.reader, request)
       const refusals: ServiceError[] = []
       await forEachAtOnce(logs, async (log) => {
-        const standing = await standingOf(deps.directory, log)
+        const standing = await standingOf(deps.directory, deps.groupId, log)
         const refusal = refusalOf(() => requireClosed(log, standing))
         if (refusal !== null) refusals.push(refusal)
       })
@@ -115,7 +107,7 @@ function allRefused({ topic }: IncarnationRequest, refusals: readonly ServiceErr
 
 /** What is known of each log within the limit. */
 async function withStandings(
-  { directory }: LogOperationsDependencies,
+  deps: LogOperationsDependencies,
   logs: readonly ListedLog[],
 ): Promise<readonly LogView[]> {
   const standings = new Map<ListedLog, LogStanding>()
@@ -123,7 +115,7 @@ async function withStandings(
   const limit = new Promise<void>((resolve) => late.signal.addEventListener('abort', () => resolve()))
   const timer = setTimeout(() => late.abort(), STANDINGS_MS)
   const asked = forEachAtOnce(logs, async (log) => {
-    if (!late.signal.aborted) standings.set(log, await standingNow(directory, log))
+    if (!late.signal.aborted) standings.set(log, await standingNow(deps, log))
   })
   try {
     await Promise.race([asked, limit])
@@ -146,10 +138,13 @@ const viewOf = (log: LogState, standing: LogStanding): LogView => ({
   ...standing,
 })
 
-async function standingNow(directory: TopicDirectory, log: ListedLog): Promise<LogStanding> {
+async function standingNow(
+  { directory, groupId }: Pick<LogOperationsDependencies, 'directory' | 'groupId'>,
+  log: ListedLog,
+): Promise<LogStanding> {
   if (log.superseded) return { state: 'superseded' }
   try {
-    const standing = await standingOf(directory, log)
+    const standing = await standingOf(directory, groupId, log)
     if (standing.kind === 'closed') return { state: 'closed', code: standing.code }
     return { state: standing.kind === 'missing' ? 'missing' : 'open' }
   } catch (error) {

@@ -5,10 +5,10 @@ import { isRetryable, ServiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { EventLogWriter, LogState, TopicDirectory } from '../ports.ts'
 import { appendRequest } from './append.ts'
-import { type Closure, closureOf, topicRecreated } from './closure.ts'
+import { type Closure, closureOf, commitsLost, topicRecreated } from './closure.ts'
 import type { IngestObserver } from './observer.ts'
 import { judgePosition } from './position.ts'
-import { factsOf } from './standing.ts'
+import { factsOf, isAhead } from './standing.ts'
 
 export interface OpenDependencies {
   readonly writer: EventLogWriter
@@ -24,22 +24,37 @@ export type Opened =
 
 /**
  * The newest log of a source partition, opened if there is none, and held against what Kafka has now. A gap is recorded
- * before anything after it is taken. Closed: what cannot get better by waiting, TOPIC_RECREATED and SOURCE_TRUNCATED
- * first of all. Throws KAFKA_UNAVAILABLE and DATABASE_UNAVAILABLE (try again).
+ * before anything after it is taken. Closed: what cannot get better by waiting, TOPIC_RECREATED, SOURCE_TRUNCATED and
+ * COMMITS_LOST first of all. Throws KAFKA_UNAVAILABLE and DATABASE_UNAVAILABLE (try again).
  */
 export async function openSourceLog(
   deps: OpenDependencies,
   topic: string,
   partition: number,
 ): Promise<Opened> {
-  // Before the log's row is read: the group follows the log, so what it has committed by now the log must have.
-  const mirrored = await mirroredOffset(deps, topic, partition)
-  const log = (await deps.writer.findLog(topic, partition)) ?? (await openNewLog(deps, topic, partition))
-  if (mirrored !== null && isAhead(mirrored, log)) warnOfLostCommits(deps.log, mirrored, log)
-  const first = await judge(deps, log)
+  const seen = await look(deps, topic, partition)
+  const log = seen.log ?? (await openNewLog(deps, topic, partition))
+  if (isMirrored(seen.mirrored) && isAhead(seen.mirrored, log))
+    warnOfLostCommits(deps.log, seen.mirrored, log)
+  const first = await judge(deps, log, seen.mirrored)
   if (first.kind === 'open') return first
   await sleep(judgeAgainMs)
-  return judge(deps, (await deps.writer.findLog(topic, partition)) ?? log)
+  const again = await look(deps, topic, partition)
+  return judge(deps, again.log ?? log, again.mirrored)
+}
+
+/** The offset of the group, null where there is none; or that nobody could be asked in time. */
+type Mirrored = Offset | null | 'unknown'
+const isMirrored = (mirrored: Mirrored): mirrored is Offset => typeof mirrored === 'bigint'
+
+/** The group before the log's row: it follows the log, so what it has committed by now the log must have. */
+async function look(
+  deps: OpenDependencies,
+  topic: string,
+  partition: number,
+): Promise<{ readonly mirrored: Mirrored; readonly log: LogState | null }> {
+  const mirrored = await mirroredOffset(deps, topic, partition)
+  return { mirrored, log: await deps.writer.findLog(topic, partition) }
 }
 
 /**
@@ -48,33 +63,29 @@ export async function openSourceLog(
  */
 const judgeAgainMs = 2_000
 
-async function judge(deps: OpenDependencies, log: LogState): Promise<Opened> {
+async function judge(deps: OpenDependencies, log: LogState, mirrored: Mirrored): Promise<Opened> {
   try {
-    return await holdAgainstKafka(deps, log)
+    return await holdAgainstKafka(deps, log, mirrored)
   } catch (error) {
     if (!(error instanceof ServiceError) || isRetryable(error.code)) throw error
     return { kind: 'closed', ...closureOf(log, error) }
   }
 }
 
-/** For a warning; whoever opens a log does not wait long for it. */
+/** Mostly for a warning; whoever opens a log does not wait long for it. */
 const mirrorLimitMs = 1_000
 
 async function mirroredOffset(
   { directory, groupId, log }: OpenDependencies,
   topic: string,
   partition: number,
-): Promise<Offset | null> {
-  const asked = directory.groupOffset(groupId, topic, partition).catch((error: unknown) => {
+): Promise<Mirrored> {
+  const asked = directory.groupOffset(groupId, topic, partition).catch((error: unknown): Mirrored => {
     log.debug('the offset of the group cannot be compared with the log', { topic, partition, error })
-    return null
+    return 'unknown'
   })
-  return Promise.race([asked, sleep(mirrorLimitMs, null, { ref: false })])
+  return Promise.race([asked, sleep<Mirrored>(mirrorLimitMs, 'unknown', { ref: false })])
 }
-
-/** A new incarnation begins before the old one's end, which the group still tells of. */
-const isAhead = (mirrored: Offset, { incarnation, position }: LogState): boolean =>
-  mirrored > position.nextOffset && !(incarnation > 1 && position.size === 0n)
 
 function warnOfLostCommits(log: Logger, mirrored: Offset, { identity, position }: LogState): void {
   log.warn('the group is ahead of the log: PostgreSQL lost what it had committed, and it is ingested again', {
@@ -85,9 +96,13 @@ function warnOfLostCommits(log: Logger, mirrored: Offset, { identity, position }
   })
 }
 
-async function holdAgainstKafka(deps: OpenDependencies, log: LogState): Promise<Opened> {
+async function holdAgainstKafka(deps: OpenDependencies, log: LogState, mirrored: Mirrored): Promise<Opened> {
   const { topic, partition } = log.identity
-  const facts = await factsOf(deps.directory, log)
+  const facts = await factsOf(
+    deps.directory,
+    log,
+    isMirrored(mirrored) && isAhead(mirrored, log) ? mirrored : null,
+  )
   if (facts === null) throw new ServiceError('KAFKA_UNAVAILABLE', `${topic}/${partition} does not exist now`)
   const verdict = judgePosition(log.identity, log.position.nextOffset, facts)
   switch (verdict.kind) {
@@ -101,7 +116,12 @@ async function holdAgainstKafka(deps: OpenDependencies, log: LogState): Promise<
         `${topic}/${partition}: Kafka ends at offset ${verdict.end}, the log has taken everything below ` +
           `${log.position.nextOffset}`,
       )
+    case 'lost':
+      throw commitsLost(log, verdict)
     case 'gap':
+      // A gap in the place of lost records would be for ever.
+      if (mirrored === 'unknown')
+        throw new ServiceError('KAFKA_UNAVAILABLE', `${topic}/${partition}: the group's offset is not known`)
       return { kind: 'open', log: { ...log, position: await recordGap(deps, log, verdict.to) } }
     default:
       return verdict satisfies never

@@ -37,6 +37,7 @@ export function createApiRole(
     reader: store.reader,
     queries: store.queries,
     directory,
+    groupId: config.kafka.groupId,
   })
   const evidence = createEvidenceOperations({
     reader: store.reader,

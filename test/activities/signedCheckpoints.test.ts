@@ -7,6 +7,7 @@ import type { SigningKey } from '../../src/domain/evidence/noteKeys.ts'
 import type { Checkpoint, CheckpointPosition } from '../../src/ports.ts'
 import { taken, testKey } from '../domain/evidence/keys.ts'
 import { withClient } from '../support/database.ts'
+import { withoutGuards } from '../verification/trueLog.ts'
 import { scopeOf, usePlatform } from './fixture.ts'
 
 const { broker, platform, fill } = usePlatform('signed')
@@ -207,4 +208,59 @@ it('refuses to replay when the present root does not follow from the checkpoint'
     code: 'CHECKPOINT_MISMATCH',
     message: expect.stringContaining('does not follow from it'),
   })
+})
+
+/** As the database's superuser, whom nothing holds up for ever. */
+const damage = (texts: readonly string[], topic: string): Promise<void> =>
+  withClient(platform.database.adminUrl, async (client) => {
+    await withoutGuards(client, async () => {
+      for (const text of texts) {
+        const { rowCount } = await client.query(text, [topic])
+        if (rowCount === 0) throw new Error(`nothing was changed by: ${text}`)
+      }
+    })
+  })
+const ofTopic = '(select id from partition_logs where topic = $1)'
+
+it('signs no second history: neither of changed rows nor of a log that was cut back and filled again', async () => {
+  const refused = { code: 'CHECKPOINT_MISMATCH' }
+  const changed = await aLog(300)
+  await checkpointWith(changed, [first])
+  const last = `(select max(leaf_index) from events where log_id = ${ofTopic})`
+  await damage(
+    [`update events set leaf_hash = sha256(leaf_hash) where log_id = ${ofTopic} and leaf_index = ${last}`],
+    changed,
+  )
+  await expect(checkpointWith(changed, [first])).rejects.toMatchObject(refused)
+  await expect(checkpointWith(changed, [first], { partition: 0, offset: '300' })).rejects.toMatchObject(
+    refused,
+  )
+
+  // Consistent in itself: only the signed note tells of the log that it was.
+  const refilled = await aLog(300)
+  await checkpointWith(refilled, [first], { partition: 0, offset: '200' })
+  await checkpointWith(refilled, [first])
+  await damage(
+    [
+      `delete from events where log_id = ${ofTopic}`,
+      `delete from log_nodes where log_id = ${ofTopic}`,
+      `update partition_logs set next_offset = start_offset, size = 0, frontier = '' where topic = $1`,
+    ],
+    refilled,
+  )
+  await fill({
+    topic: refilled,
+    count: 400,
+    specOf: (at) => ({ offset: at, timestamp: at, value: Buffer.from('another history') }),
+  })
+  await expect(checkpointWith(refilled, [first])).rejects.toMatchObject(refused)
+})
+
+it('goes on signing what only grew, below the newest checkpoint too', async () => {
+  const topic = await aLog(300)
+  await checkpointWith(topic, [first])
+  await fill({ topic, from: 300n, count: 50 })
+  await checkpointWith(topic, [first])
+  const { positions } = await checkpointWith(topic, [first], { partition: 0, offset: '20' })
+  expect(positions[0]?.size).toBe(20n)
 })

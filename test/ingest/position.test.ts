@@ -6,6 +6,7 @@ import { judgePosition } from '../../src/ingest/position.ts'
 const identity = { topic: 'events', partition: 0, topicId: 'a' }
 const at = (start: bigint, end: bigint, epochEnd: bigint | null = null, topicId = 'a') => ({
   topicId,
+  committed: null,
   epochEnd: epochEnd === null ? null : offset(epochEnd),
   start: offset(start),
   end: offset(end),
@@ -20,6 +21,17 @@ describe('judgePosition', () => {
   it('names a gap when the log start has overtaken the log', () => {
     expect(judgePosition(identity, offset(5n), at(7n, 9n))).toEqual({ kind: 'gap', to: 7n })
     expect(judgePosition(identity, offset(5n), at(9n, 9n))).toEqual({ kind: 'gap', to: 9n })
+  })
+
+  it('lets nothing go on where the group was further and Kafka no longer has what lies between', () => {
+    const beside = (committed: bigint, start: bigint) => ({ ...at(start, 20n), committed: offset(committed) })
+    expect(judgePosition(identity, offset(5n), beside(9n, 7n))).toEqual({
+      kind: 'lost',
+      committed: 9n,
+      start: 7n,
+    })
+    expect(judgePosition(identity, offset(5n), beside(9n, 5n))).toEqual({ kind: 'continue' })
+    expect(judgePosition(identity, offset(5n), beside(5n, 7n))).toEqual({ kind: 'gap', to: 7n })
   })
 
   it('another topic id wins over everything, even when the offsets would fit', () => {

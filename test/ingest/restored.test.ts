@@ -1,7 +1,10 @@
 import { escapeIdentifier } from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { openIncarnation } from '../../src/ingest/incarnation.ts'
+import { createTopicDirectory } from '../../src/kafka/topic-directory.ts'
 import { createDatabase } from '../../src/store/database.ts'
 import { createStore } from '../../src/store/store.ts'
+import { connectionTo } from '../kafka/broker.ts'
 import { eventEntries } from '../store/entries.ts'
 import { appendTo } from '../store/fixture.ts'
 import { createTestDatabase, type TestDatabase, withClient } from '../support/database.ts'
@@ -54,12 +57,12 @@ const produce = (topic: string, count: number): Promise<unknown> =>
     messages: Array.from({ length: count }, () => ({ value: JSON.stringify(validEvent()), partition: 0 })),
   })
 
-/** `next offset, events`; nothing while there is no log. */
+/** `next offset, events` of the newest log; nothing while there is none. */
 const logOf = (topic: string): Promise<string> =>
   withClient(database.adminUrl, async (client) => {
     const { rows } = await client.query<{ line: string }>(
       `select format('%s, %s', next_offset, (select count(*) from events e where e.log_id = l.id)) as line
-         from partition_logs l where topic = $1`,
+         from partition_logs l where topic = $1 order by incarnation desc`,
       [topic],
     )
     return rows[0]?.line ?? ''
@@ -133,4 +136,40 @@ it('a log that was closed goes on when the database is put back to where it join
   await running.says('a closed log is not what it was when it was closed')
   await produce(topic, 5)
   await reaches(topic, '15, 15')
+})
+
+it('a database put back to before what Kafka no longer has closes the log, and a new one begins on request', {
+  timeout: 90_000,
+}, async () => {
+  const topic = await kafka.topic(1)
+  await produce(topic, 10)
+  await start(topic).says('ready')
+  await reaches(topic, '10, 10')
+  await ingest?.stop()
+  await takeBackup()
+  await start(topic).says('ready')
+  await produce(topic, 10)
+  await reaches(topic, '20, 20')
+  await ingest?.stop()
+  await putBack()
+  await kafka.admin.fetchTopicOffsets(topic)
+  await kafka.admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '15' }] })
+  const running = start(topic)
+  await running.says('COMMITS_LOST')
+  await produce(topic, 5)
+  expect(await logOf(topic)).toBe('10, 10')
+  const connections = createDatabase({ url: database.appUrl })
+  const { writer } = createStore(connections)
+  const closed = await writer.findLog(topic, 0)
+  if (closed === null) throw new Error('no log')
+  const directory = createTopicDirectory(connectionTo(testServers().kafkaBrokers.split(',')))
+  const opened = await openIncarnation({ writer, directory, groupId: topic }, closed)
+  directory.close()
+  expect(opened).toMatchObject({ incarnation: 2, startOffset: 15n })
+  await connections.close()
+  await until(
+    async () => (await logOf(topic)) === '25, 10',
+    20_000,
+    () => `the new log did not go on:\n${running.output}`,
+  )
 })

@@ -4,7 +4,7 @@ import { formatSeconds } from '../../run/say.ts'
 import type { Outcome, Scenario } from '../contract.ts'
 import { stopAllInOrder, stopInOrder } from '../ingestStop.ts'
 import { judgeReplays } from '../judgeReplays.ts'
-import { forgetStart, peaksOf } from '../limits/peaks.ts'
+import { forgetStart, mostCrowdedBytes, peaksOf } from '../limits/peaks.ts'
 import { LoadedTopic, startIngest } from '../loadedTopic.ts'
 import { ReplayRuns } from '../replayRuns.ts'
 import { Stage } from '../stage.ts'
@@ -40,7 +40,7 @@ async function run(stage: Stage): Promise<Outcome> {
   await runs.begin()
   await runs.end()
   const replayMs = performance.now() - startedMs
-  const peaks = peaksOf(runs.workers)
+  const peaks = peaksOf(runs.workers, mostCrowdedBytes)
   await stage.roles.stopAll()
   const judged = await judgeReplays(stage, log, runs.ended)
   return {

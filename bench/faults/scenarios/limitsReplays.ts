@@ -4,7 +4,7 @@ import { type Api, ApiError } from '../../run/api.ts'
 import { formatSeconds } from '../../run/say.ts'
 import type { Outcome, Scenario } from '../contract.ts'
 import { judgeReplays } from '../judgeReplays.ts'
-import { forgetStart, peaksOf } from '../limits/peaks.ts'
+import { forgetStart, mostCrowdedBytes, peaksOf } from '../limits/peaks.ts'
 import { untilEnded } from '../replays.ts'
 import { makeSourceLog } from '../sourceLog.ts'
 import { Stage } from '../stage.ts'
@@ -42,7 +42,7 @@ async function run(stage: Stage): Promise<Outcome> {
         `the API put ${refusals} requests off`,
     )
   }
-  const peaks = peaksOf([role, worker])
+  const peaks = peaksOf([role, worker], mostCrowdedBytes)
   await stage.roles.stopAll()
   const judged = await judgeReplays(stage, log, ended)
   return {
