@@ -60,7 +60,7 @@ export interface NoteObserver {
 export interface ActivityDependencies {
   readonly log: EventLogReader
   readonly audit: LogAudit
-  readonly logs: Pick<QueryStore, 'allLogs'>
+  readonly logs: Pick<QueryStore, 'allLogs' | 'namedLogs' | 'goneLogs'>
   readonly verifications: VerificationStore
   /** As ingest comes to it, but for sizes: those are settings. */
   readonly verdict: RecordVerdict

@@ -34,7 +34,7 @@ import type {
   StoredEventRow,
   StoredGapRow,
 } from './domain/verification/deriveRow.ts'
-import type { Evidence, LogHead } from './domain/verification/stored.ts'
+import type { Evidence, GoneLog, LogHead, NamedLog } from './domain/verification/stored.ts'
 import type { VerificationKind, VerifiedPart } from './domain/verification/view.ts'
 
 // ───────────────────────────── event log: append (src/store) ─────────────────────────────
@@ -215,6 +215,10 @@ export interface LogAudit {
   eventsWithIds(id: LogId, ids: readonly string[]): Promise<readonly EarlierEvent[]>
   evidence(id: LogId, blocks: BlockRange): Promise<Evidence>
   beyond(id: LogId): Promise<Beyond>
+  /** Null when the log has a row, and when nothing names it. */
+  goneLog(id: LogId): Promise<GoneLog | null>
+  /** Null when there is no such row. */
+  nameOf(id: LogId): Promise<NamedLog | null>
 }
 
 // ───────────────────────────── checkpoints (src/store) ─────────────────────────────
@@ -770,6 +774,10 @@ export interface QueryStore {
   findDeadLetters(query: DeadLetterQuery): Promise<Page<StoredDeadLetter>>
   recordAction(action: OperatorAction): Promise<void>
   allLogs(): Promise<readonly LogState[]>
+  /** All that have a row, whatever it says. */
+  namedLogs(): Promise<readonly NamedLog[]>
+  /** The first hundred that rows of other tables name, and that have none. */
+  goneLogs(): Promise<readonly GoneLog[]>
   /** Logs of all incarnations in the order in which they were opened. */
   findLogs(query: LogQuery): Promise<Page<ListedLog>>
 }

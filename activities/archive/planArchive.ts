@@ -14,8 +14,8 @@ import type {
 } from '../../src/ports.ts'
 import type { PlanArchiveInput, PlannedArchive } from '../contract.ts'
 import type { ActivityDependencies } from '../dependencies.ts'
+import { logsOfRequest } from '../logsOfRequest.ts'
 import { refuse } from '../ranges.ts'
-import { logsToVerify } from '../verification/planVerification.ts'
 
 export interface RangeDependencies {
   readonly logs: Pick<QueryStore, 'allLogs'>
@@ -36,7 +36,8 @@ export async function partsToArchive(
   request: ArchiveRequest,
 ): Promise<readonly WantedPart[]> {
   const { from, to, fromLeaf, toLeaf } = request
-  const found = await logsToVerify(logs, request)
+  const placeOf = ({ identity, incarnation }: LogState) => ({ ...identity, incarnation })
+  const found = logsOfRequest(await logs.allLogs(), placeOf, request)
   const parts: WantedPart[] = []
   for (const log of found) {
     const range =

@@ -1,31 +1,34 @@
 /** The beginning and the end of a verification, written down. */
 import type { VerificationRequest } from '../../src/domain/verification/request.ts'
+import type { NamedLog } from '../../src/domain/verification/stored.ts'
 import type { VerificationView } from '../../src/domain/verification/view.ts'
 import { ServiceError } from '../../src/errors.ts'
-import type { LogState, QueryStore } from '../../src/ports.ts'
-import type { FinishVerificationInput, PlannedVerification, PlanVerificationInput } from '../contract.ts'
+import type { QueryStore } from '../../src/ports.ts'
+import type {
+  FinishVerificationInput,
+  LogToVerify,
+  PlannedVerification,
+  PlanVerificationInput,
+} from '../contract.ts'
 import type { ActivityDependencies } from '../dependencies.ts'
-import { refuse } from '../ranges.ts'
+import { logsOfRequest } from '../logsOfRequest.ts'
 import { viewOfVerification } from './viewOfVerification.ts'
 
-/** Throws UNKNOWN_TOPIC, UNKNOWN_PARTITION. All logs of an installation that has none are intact. */
+/**
+ * Logs whose own row is gone are among them: those of which nothing tells the topic belong to a request for all. Throws
+ * UNKNOWN_TOPIC, UNKNOWN_PARTITION. All logs of an installation that has none are intact.
+ */
 export async function logsToVerify(
-  logs: Pick<QueryStore, 'allLogs'>,
-  { topic, partition, incarnation }: VerificationRequest,
-): Promise<readonly LogState[]> {
-  const all = await logs.allLogs()
-  const ofTopic = topic === undefined ? all : all.filter(({ identity }) => identity.topic === topic)
-  if (topic !== undefined && ofTopic.length === 0)
-    throw refuse('UNKNOWN_TOPIC', 'topic', `nothing was ingested from ${topic}`)
-  const ofPartition =
-    partition === undefined ? ofTopic : ofTopic.filter(({ identity }) => identity.partition === partition)
-  if (ofPartition.length === 0 && partition !== undefined)
-    throw refuse('UNKNOWN_PARTITION', 'partition', `nothing was ingested from this partition of ${topic}`)
-  const wanted =
-    incarnation === undefined ? ofPartition : ofPartition.filter((log) => log.incarnation === incarnation)
-  if (wanted.length === 0 && incarnation !== undefined)
-    throw refuse('UNKNOWN_PARTITION', 'incarnation', `there is no incarnation ${incarnation}`)
-  return wanted
+  logs: Pick<QueryStore, 'namedLogs' | 'goneLogs'>,
+  request: VerificationRequest,
+): Promise<readonly LogToVerify[]> {
+  const named = (await logs.namedLogs()).map((log) => ({ ...log, name: nameOf(log) }))
+  const gone = (await logs.goneLogs()).map((log) => ({
+    ...log,
+    ...{ name: `the log ${log.logId}, which has no row`, size: 0n, incarnation: null },
+  }))
+  const wanted = logsOfRequest([...named, ...gone], (log) => log, request)
+  return wanted.map(({ logId, name, size }) => ({ logId, name, size: String(size) }))
 }
 
 /** Can be repeated: what is stored under the id stays. */
@@ -34,7 +37,7 @@ export async function planVerification(
   { verificationId, workflowId, request, requestedBy }: PlanVerificationInput,
 ): Promise<PlannedVerification> {
   const logs = await logsToVerify(deps.logs, request)
-  const total = logs.reduce((sum, { position }) => sum + position.size, 0n)
+  const total = logs.reduce((sum, { size }) => sum + BigInt(size), 0n)
   const stored = await deps.verifications.insertVerification({
     id: verificationId,
     kind: 'log',
@@ -49,16 +52,11 @@ export async function planVerification(
       'BAD_REQUEST',
       `workflowId: the verification ${verificationId} is another workflow's`,
     )
-  return {
-    concurrency: deps.settings.concurrency,
-    logs: logs.map((log) => ({ logId: log.logId, name: nameOf(log), size: String(log.position.size) })),
-  }
+  return { concurrency: deps.settings.concurrency, logs }
 }
 
-const nameOf = ({ identity, incarnation }: LogState): string =>
-  incarnation === 1
-    ? `${identity.topic}/${identity.partition}`
-    : `${identity.topic}/${identity.partition}, incarnation ${incarnation}`
+const nameOf = ({ topic, partition, incarnation }: NamedLog): string =>
+  incarnation === 1 ? `${topic}/${partition}` : `${topic}/${partition}, incarnation ${incarnation}`
 
 /** An end that is there already stays. Throws VERIFICATION_NOT_FOUND. */
 export async function finishVerification(

@@ -6,18 +6,30 @@ import { type Progress, type ProgressJson, progressToJson } from '../../src/doma
 import type { VerifiedPart } from '../../src/domain/verification/view.ts'
 import { ServiceError } from '../../src/errors.ts'
 import type { VerifySliceInput } from '../contract.ts'
-import type { ActivityDependencies, ActivityScope } from '../dependencies.ts'
+import type {
+  ActivityDependencies,
+  ActivityScope,
+  ReplaySettings,
+  VerificationObserver,
+} from '../dependencies.ts'
 import { verifySlice } from './verifyLogSlice.ts'
 
 /** Heartbeats carry the place to go on from, so that a worker that is killed loses a second of work. */
 const REPORT_MS = 1_000
+const UNKNOWN_TOPIC = '?'
+
+export interface SliceDependencies
+  extends Pick<ActivityDependencies, 'audit' | 'verdict' | 'now' | 'verifications' | 'logger'> {
+  readonly settings: Pick<ReplaySettings, 'sliceMs'>
+  readonly observer: VerificationObserver
+}
 
 /**
  * Goes on for `sliceMs`, or to the end of the log: then what was found is written down, once. A second attempt goes on
  * from what the one before reported. When the slice is cancelled, or its worker stops, it returns where it stands.
  */
 export async function verifyLogSlice(
-  deps: ActivityDependencies,
+  deps: SliceDependencies,
   scope: ActivityScope,
   { verificationId, logId: id, progress }: VerifySliceInput,
 ): Promise<ProgressJson> {
@@ -45,20 +57,18 @@ function reportedProgress(reported: unknown): ProgressJson | null {
 }
 
 async function record(
-  deps: ActivityDependencies,
+  deps: SliceDependencies,
   verificationId: string,
   id: number,
   progress: Progress,
 ): Promise<void> {
-  const log = await deps.log.logById(logId(id))
-  if (log === null) throw new ServiceError('UNKNOWN_PARTITION', `there is no log ${id}`)
-  const { findings, size, counts, blocks } = progress
-  const { topic, partition } = log.identity
+  const { topic, partition, incarnation } = await nameOf(deps, id)
+  const { findings, size, counts, blocks, head, endOffset } = progress
   const [first] = findings.kept
   const part: VerifiedPart = {
     topic,
     partition,
-    incarnation: log.incarnation,
+    incarnation,
     verdict: isDamaged(findings) ? 'damaged' : 'intact',
     checked: String(size),
     counts: {
@@ -68,12 +78,25 @@ async function record(
       unproven: String(counts.unproven),
       checkpoints: String(counts.checkpoints),
     },
+    offsetsBehindLastRow: String(head.nextOffset > endOffset ? head.nextOffset - endOffset : 0n),
     rootHash: hashToHex(rootOf(blocks, size)),
     found: findings.counts,
     ...(first !== undefined && { first }),
     findings: findings.kept,
   }
-  await deps.verifications.insertPart(verificationId, log.logId, part)
+  await deps.verifications.insertPart(verificationId, logId(id), part)
   deps.observer.logVerified(part.verdict, findings.counts)
   if (first !== undefined) deps.logger.error('a log is damaged', { verificationId, topic, partition, first })
+}
+
+/** Of a log whose row is gone, as far as anything tells; `UNKNOWN_TOPIC` is no name that a topic can have. */
+async function nameOf(
+  { audit }: Pick<ActivityDependencies, 'audit'>,
+  id: number,
+): Promise<Pick<VerifiedPart, 'topic' | 'partition' | 'incarnation'>> {
+  const log = await audit.nameOf(logId(id))
+  if (log !== null) return log
+  const gone = await audit.goneLog(logId(id))
+  if (gone === null) throw new ServiceError('UNKNOWN_PARTITION', `there is no log ${id}`)
+  return { topic: gone.topic ?? UNKNOWN_TOPIC, partition: gone.partition ?? -1, incarnation: 0 }
 }

@@ -1,7 +1,8 @@
 /** Verifies pages of one log for some seconds (docs/evidence.md, "Verification of a log"). */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type LogId, logId } from '../../src/domain/model.ts'
-import { concludeLog } from '../../src/domain/verification/concludeLog.ts'
+import { BLOCK_LEAVES } from '../../src/domain/verification/block.ts'
+import { concludeGoneLog, concludeLog } from '../../src/domain/verification/concludeLog.ts'
 import type { RecordVerdict } from '../../src/domain/verification/deriveRow.ts'
 import {
   type Progress,
@@ -10,7 +11,7 @@ import {
   startOf,
 } from '../../src/domain/verification/progress.ts'
 import { RowSheet } from '../../src/domain/verification/rowSheet.ts'
-import { BLOCK_LEAVES, verifyBlocks } from '../../src/domain/verification/verifyBlocks.ts'
+import { verifyBlocks } from '../../src/domain/verification/verifyBlocks.ts'
 import { ServiceError } from '../../src/errors.ts'
 import type { LogAudit } from '../../src/ports.ts'
 import { openLogRows } from './logRows.ts'
@@ -66,8 +67,10 @@ export async function verifySlice(
 
 async function begin(audit: LogAudit, id: LogId): Promise<Progress> {
   const head = await audit.head(id)
-  if (head === null) throw new ServiceError('UNKNOWN_PARTITION', `there is no log ${id}`)
-  return startOf(head)
+  if (head !== null) return startOf(head)
+  const gone = await audit.goneLog(id)
+  if (gone === null) throw new ServiceError('UNKNOWN_PARTITION', `there is no log ${id}`)
+  return concludeGoneLog(gone)
 }
 
 /** Verifies what of the sheet makes whole blocks; the rest waits for the next page. */

@@ -23,7 +23,7 @@ export interface VerificationOperationsDependencies {
   readonly taskQueue: string
   readonly verifications: VerificationStore
   readonly replays: Pick<ReplayStore, 'getReplay'>
-  readonly logs: Pick<QueryStore, 'allLogs'>
+  readonly logs: Pick<QueryStore, 'namedLogs' | 'goneLogs'>
 }
 
 /** All throw ServiceError and are bounded in time. A `check…` changes nothing: it refuses what would fail. */

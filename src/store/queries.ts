@@ -7,6 +7,7 @@ import { findEvents, findEventsById } from './eventQueries.ts'
 import { guarded } from './failure.ts'
 import { findLogs } from './logQueries.ts'
 import { type LogRow, logColumns, logState } from './logRows.ts'
+import { goneLogs, namedLogs } from './verification/namedLogs.ts'
 
 /** What people look at. Every answer is bounded, and says by its cursor where to go on. */
 export function createQueryStore(database: Database): QueryStore {
@@ -28,6 +29,8 @@ export function createQueryStore(database: Database): QueryStore {
         )
         return rows.map(logState)
       }),
+    namedLogs: () => guarded('listing logs', () => namedLogs(pool)),
+    goneLogs: () => guarded('looking for logs that are gone', () => goneLogs(pool)),
   }
 }
 

@@ -193,6 +193,7 @@ export function verifying(damaged: readonly number[], patient = false): Verifyin
     bytes: 0n,
     frontier: emptyFrontier,
     createdMs: 0,
+    flaw: null,
     lastIngestedMs: null,
   }
   const detail = 'it was changed'

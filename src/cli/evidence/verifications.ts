@@ -152,8 +152,10 @@ function formatPart(part: VerifiedPart): string[] {
     .map(([what, count]) => `${formatCount(count)} ${what}`)
   const head = `  ${name}: ${part.verdict}, ${formatCount(part.checked)} checked (${counts.join(', ')}), root ${part.rootHash}`
   const found = Object.entries(part.found).map(([kind, count]) => `${formatCount(count ?? '0')} ${kind}`)
-  if (found.length === 0) return [head]
-  return [head, `    found: ${found.join(', ')}`, ...part.findings.slice(0, 5).map(formatFinding)]
+  const behind = part.offsetsBehindLastRow ?? '0'
+  const end = behind === '0' ? [] : [`    the log goes on ${formatCount(behind)} offsets behind its last row`]
+  if (found.length === 0) return [head, ...end]
+  return [head, ...end, `    found: ${found.join(', ')}`, ...part.findings.slice(0, 5).map(formatFinding)]
 }
 
 function formatFinding({ kind, leafIndex, offset, targetOffset, column, detail }: Finding): string {

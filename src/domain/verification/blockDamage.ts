@@ -1,34 +1,15 @@
 /** What happened to a block of leaves whose rows are not what they should be. Only damaged logs come here. */
-import { appendLeaves, emptyFrontier } from '../merkle.ts'
-import type { Frontier, Hash, LeafIndex } from '../model.ts'
+import type { Hash } from '../model.ts'
+import { type Block, sameFrontier, subtreesOf } from './block.ts'
+import { at, isWhole, placeRows } from './blockRows.ts'
 import { type Finding, inLogOrder } from './finding.ts'
 import type { RowSheet } from './rowSheet.ts'
-
-export interface Block {
-  /** Index of its first leaf. */
-  readonly base: bigint
-  /** Leaves that it must have. */
-  readonly count: number
-  /** What its leaves must hash to (one root, or the last part of the log's frontier); null when nothing says so. */
-  readonly reference: Frontier | null
-  /** Offsets that it may hold: [from, below). */
-  readonly from: bigint
-  readonly below: bigint | null
-  readonly earliestMs: number
-  readonly latestMs: number
-}
 
 export interface BlockFindings {
   readonly findings: readonly Finding[]
   /** Leaf by leaf as they must have been, as far as can be told; null for those of missing rows. */
   readonly leaves: readonly (Hash | null)[]
 }
-
-export const subtreesOf = (leaves: readonly Hash[]): Frontier =>
-  appendLeaves({ size: 0n as LeafIndex, frontier: emptyFrontier }, leaves).frontier
-
-export const sameFrontier = (left: Frontier, right: Frontier): boolean =>
-  left.length === right.length && left.every((hash, index) => hash === right[index])
 
 /** Names what is wrong with the rows [start, end) of the sheet, which stand for the block. */
 export function explainBlock(sheet: RowSheet, start: number, end: number, block: Block): BlockFindings {
@@ -39,29 +20,6 @@ export function explainBlock(sheet: RowSheet, start: number, end: number, block:
   const leaves = settleLeaves(sheet, slots, block, findings, exchanged)
   checkTimes(sheet, slots, block, findings)
   return { findings: inLogOrder(findings), leaves }
-}
-
-interface About {
-  readonly column?: string
-  readonly count?: bigint
-}
-
-function at(
-  sheet: RowSheet,
-  row: number,
-  kind: Finding['kind'],
-  leaf: bigint,
-  detail: string,
-  about: About = {},
-): Finding {
-  return {
-    kind,
-    leafIndex: String(leaf),
-    offset: String(sheet.offsets[row]),
-    count: String(about.count ?? 1n),
-    ...(about.column !== undefined && { column: about.column }),
-    detail,
-  }
 }
 
 /** The block's own rows by offset. Rows of elsewhere are inserted ones; rows out of order are named. */
@@ -121,189 +79,6 @@ function outOfOrder(values: readonly bigint[]): number[] {
   for (let at = last; at >= 0; at = before[at] as number) kept.add(at)
   return values.map((_, i) => i).filter((i) => !kept.has(i))
 }
-
-/** Which row stands for which leaf; null for none. */
-function placeRows(
-  sheet: RowSheet,
-  rows: readonly number[],
-  block: Block,
-  findings: Finding[],
-): (number | null)[] {
-  const indexOf = (row: number): bigint => sheet.leafIndexes[row] as bigint
-  if (rows.length === block.count) {
-    const wrong = rows.filter((row, position) => indexOf(row) !== block.base + BigInt(position))
-    if (wrong.length === 0) return [...rows]
-    const exchanged = byIndex(sheet, rows, block)
-    if (exchanged !== null) return reordered(sheet, exchanged, rows, block, findings)
-    if (fits(sheet, rows, block)) return renumbered(sheet, rows, block, findings)
-  }
-  return place(sheet, rows, block, findings)
-}
-
-/** Rows by the leaf index that they carry, when each leaf has exactly one. */
-function byIndex(sheet: RowSheet, rows: readonly number[], block: Block): number[] | null {
-  const slots: number[] = []
-  for (const row of rows) {
-    const position = Number((sheet.leafIndexes[row] as bigint) - block.base)
-    if (position < 0 || position >= block.count || slots[position] !== undefined) return null
-    slots[position] = row
-  }
-  return slots
-}
-
-/** Each index is there once, but the offsets are not in their order. */
-function reordered(
-  sheet: RowSheet,
-  slots: number[],
-  rows: readonly number[],
-  block: Block,
-  findings: Finding[],
-): number[] {
-  const count = slots.filter((row, position) => row !== rows[position]).length
-  const first = slots.findIndex((row, position) => row !== rows[position])
-  const row = slots[first] as number
-  findings.push(
-    at(
-      sheet,
-      row,
-      'reordered',
-      block.base + BigInt(first),
-      `the order of the offsets is not that of the leaves: ${count} rows stand in each other's place`,
-      { count: BigInt(count), column: 'offset' },
-    ),
-  )
-  return slots
-}
-
-function renumbered(sheet: RowSheet, rows: readonly number[], block: Block, findings: Finding[]): number[] {
-  rows.forEach((row, position) => {
-    const leaf = block.base + BigInt(position)
-    if (sheet.leafIndexes[row] === leaf) return
-    const detail = 'the row has another leaf index than its place in the log'
-    findings.push(at(sheet, row, 'altered-column', leaf, detail, { column: 'leaf_index' }))
-  })
-  return [...rows]
-}
-
-/** Whether the rows, in the order of their offsets, hash to what the block must have. */
-function fits(sheet: RowSheet, rows: readonly number[], { reference, count }: Block): boolean {
-  if (rows.length !== count) return false
-  if (reference === null) return true
-  const leaves = (column: readonly Hash[]) => subtreesOf(rows.map((row) => column[row] as Hash))
-  return sameFrontier(leaves(sheet.stored), reference) || sameFrontier(leaves(sheet.computed), reference)
-}
-
-/** By leaf index, as far as it goes; what is left over was inserted, what is left out is missing. */
-function place(
-  sheet: RowSheet,
-  rows: readonly number[],
-  block: Block,
-  findings: Finding[],
-): (number | null)[] {
-  const slots: (number | null)[] = Array.from({ length: block.count }, () => null)
-  const extra: number[] = []
-  for (const row of rows) {
-    const position = Number((sheet.leafIndexes[row] as bigint) - block.base)
-    if (position < 0 || position >= block.count) extra.push(row)
-    else if (slots[position] === null) slots[position] = row
-    else extra.push(row)
-  }
-  exchangeWrongOnes(sheet, slots, extra, block)
-  adoptRenumbered(sheet, slots, extra, block, findings)
-  for (const row of extra) {
-    const detail = 'the log counts no such row'
-    findings.push(at(sheet, row, 'inserted', sheet.leafIndexes[row] as bigint, detail))
-  }
-  findings.push(...missingRuns(sheet, slots, block))
-  return slots
-}
-
-/** Of two rows for one leaf, the one with which the block hashes to what it must. */
-function exchangeWrongOnes(sheet: RowSheet, slots: (number | null)[], extra: number[], block: Block): void {
-  for (let i = 0; i < extra.length; i++) {
-    const row = extra[i] as number
-    const position = Number((sheet.leafIndexes[row] as bigint) - block.base)
-    const holder = slots[position]
-    if (holder === undefined || holder === null) continue
-    if (
-      fits(
-        sheet,
-        slots.filter((slot) => slot !== null),
-        block,
-      )
-    )
-      return
-    slots[position] = row
-    const better = fits(
-      sheet,
-      slots.filter((slot) => slot !== null),
-      block,
-    )
-    const trusted =
-      better || (!slots.every((slot) => slot !== null) && !isWhole(sheet, holder) && isWhole(sheet, row))
-    if (trusted) extra[i] = holder
-    else slots[position] = holder
-  }
-}
-
-const isWhole = (sheet: RowSheet, row: number): boolean => sheet.computed[row] === sheet.stored[row]
-
-/** A row whose index lies elsewhere, exactly in the place of a leaf that nobody stands for: its index was changed. */
-function adoptRenumbered(
-  sheet: RowSheet,
-  slots: (number | null)[],
-  extra: number[],
-  block: Block,
-  findings: Finding[],
-): void {
-  for (let i = extra.length - 1; i >= 0; i--) {
-    const row = extra[i] as number
-    const offset = sheet.offsets[row] as bigint
-    const empty = slots.findIndex(
-      (slot, position) => slot === null && liesBetween(sheet, slots, position, offset),
-    )
-    if (empty < 0) continue
-    slots[empty] = row
-    extra.splice(i, 1)
-    const leaf = block.base + BigInt(empty)
-    const detail = 'the row has another leaf index than its place in the log'
-    findings.push(at(sheet, row, 'altered-column', leaf, detail, { column: 'leaf_index' }))
-  }
-}
-
-function liesBetween(
-  sheet: RowSheet,
-  slots: readonly (number | null)[],
-  position: number,
-  offset: bigint,
-): boolean {
-  const before = slots.slice(0, position).findLast((slot) => slot !== null)
-  const after = slots.slice(position + 1).find((slot) => slot !== null)
-  if (before !== undefined && before !== null && (sheet.offsets[before] as bigint) >= offset) return false
-  return after === undefined || after === null || (sheet.offsets[after] as bigint) > offset
-}
-
-function missingRuns(sheet: RowSheet, slots: readonly (number | null)[], block: Block): Finding[] {
-  const runs: Finding[] = []
-  for (let from = 0; from < slots.length; from++) {
-    if (slots[from] !== null) continue
-    let to = from
-    while (to < slots.length && slots[to] === null) to++
-    const before = from === 0 ? null : (slots[from - 1] ?? null)
-    const end = before === null ? block.from : (sheet.ends[before] as bigint)
-    runs.push(missing(block.base + BigInt(from), BigInt(to - from), end))
-    from = to
-  }
-  return runs
-}
-
-export const missing = (leaf: bigint, count: bigint, offset: bigint): Finding => ({
-  kind: 'missing',
-  leafIndex: String(leaf),
-  offset: null,
-  count: String(count),
-  detail: `no row stands for ${count === 1n ? 'the leaf' : `${count} leaves`}, at the offset ${offset} or behind it`,
-})
 
 /** Decides between the leaf that a row carries and the one that its bytes give; names what was altered. */
 function settleLeaves(

@@ -1,12 +1,13 @@
 /** The end of a log's verification: the whole against the log's own row, and what stands beyond it. */
 
-import { emptyRoot } from '../merkle.ts'
-import { sameFrontier } from './blockDamage.ts'
-import { addFindings, type Finding, type Findings } from './finding.ts'
-import type { Progress } from './progress.ts'
+import { emptyFrontier, emptyRoot, setBits } from '../merkle.ts'
+import { sameFrontier } from './block.ts'
+import { checkpointFinding } from './checkCheckpoints.ts'
+import { addFindings, type Finding, type Findings, noFindings } from './finding.ts'
+import { type Progress, startOf } from './progress.ts'
 import { type RowSheet, rowKinds } from './rowSheet.ts'
-import type { CheckpointRow, NodeRow } from './stored.ts'
-import { checkpointFinding, nodeFinding } from './verifyBlocks.ts'
+import type { CheckpointRow, GoneLog, LogHead, NodeRow } from './stored.ts'
+import { nodeFinding } from './verifyBlocks.ts'
 
 /** What the log has beyond its own end, asked for in one look. */
 export interface Beyond {
@@ -16,7 +17,7 @@ export interface Beyond {
   readonly nodes: readonly Pick<NodeRow, 'level' | 'index'>[]
   /** Checkpoints over more leaves than the log has. */
   readonly checkpoints: readonly CheckpointRow[]
-  /** Checkpoints over no leaves that do not have the root of nothing, or a note that is not good. */
+  /** Checkpoints over no leaves that do not have the root of nothing, or have a flaw. */
   readonly empty: readonly CheckpointRow[]
 }
 
@@ -38,9 +39,33 @@ export function concludeLog(progress: Progress, leftOver: RowSheet, beyond: Beyo
   for (const row of beyond.empty) {
     if (row.rootHash !== emptyRoot)
       found.push(checkpointFinding(row, 0n, 'has another root than that of no leaves', 'root_hash'))
-    else if (row.noteFlaw !== null) found.push(checkpointFinding(row, 0n, row.noteFlaw, 'note'))
+    else if (row.flaw !== null) found.push(checkpointFinding(row, 0n, row.flaw.what, row.flaw.column))
   }
   return { ...progress, findings: unite(addFindings(findings, found)), done: true }
+}
+
+/** Rows of other tables name a log whose own row is gone: there is nothing to hold them against. */
+export function concludeGoneLog({ logId, tables, checkpointId }: GoneLog): Progress {
+  const finding: Finding = {
+    kind: 'log-missing',
+    leafIndex: null,
+    offset: null,
+    count: '1',
+    ...(checkpointId !== null && { checkpointId }),
+    detail: `there is no log ${logId}, and rows of ${tables.join(', ')} name it`,
+  }
+  return { ...startOf(nothing), findings: addFindings(noFindings, [finding]), done: true }
+}
+
+const nothing: LogHead = {
+  size: 0n,
+  startOffset: 0n,
+  nextOffset: 0n,
+  bytes: 0n,
+  frontier: emptyFrontier,
+  flaw: null,
+  createdMs: 0,
+  lastIngestedMs: null,
 }
 
 function leftOverRow(sheet: RowSheet, row: number): Finding {
@@ -58,6 +83,12 @@ function leftOverRow(sheet: RowSheet, row: number): Finding {
 function judgeWhole(progress: Progress): { readonly findings: Findings; readonly whole: readonly Finding[] } {
   const { head, blocks, nodeBlocks, findings, counts } = progress
   const lost = findings.counts.missing !== undefined
+  if (head.flaw !== null)
+    return { findings, whole: [ofHead('frontier', `the log's own row has no frontier: ${head.flaw}`)] }
+  if (head.size >= 0n && head.frontier.length !== setBits(head.size)) {
+    const detail = `the log's own row has a frontier of ${head.frontier.length} hashes, which is none of ${head.size} leaves`
+    return { findings, whole: [ofHead('frontier', detail)] }
+  }
   if (!sameFrontier(blocks, head.frontier)) {
     if (nodeBlocks !== null && sameFrontier(nodeBlocks, head.frontier))
       return { findings: rewritten(findings), whole: [] }

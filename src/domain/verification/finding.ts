@@ -9,6 +9,10 @@ export const findingKinds = [
   'missing',
   /** A row that the log does not count. */
   'inserted',
+  /** Several rows claim one leaf, and nothing that is stored tells which is the log's. */
+  'contested',
+  /** Rows name a log that has no row of its own. */
+  'log-missing',
   /** Rows that stand in each other's place, or among rows of another time. */
   'reordered',
   /** One or more rows of a block were rewritten together with their leaf hashes. */

@@ -64,6 +64,8 @@ export interface ProgressJson {
   readonly head: Record<'size' | 'startOffset' | 'nextOffset' | 'bytes' | 'frontier', string> & {
     readonly createdMs: number
     readonly lastIngestedMs: number | null
+    /** Progress of earlier versions lacks it. */
+    readonly flaw?: string | null
   }
   readonly read: Record<'event' | 'deadLetter' | 'gap', string> & { readonly span: string | null }
   readonly size: string
@@ -120,6 +122,7 @@ export const progressFromJson = (json: ProgressJson): Progress => ({
     nextOffset: BigInt(json.head.nextOffset),
     bytes: BigInt(json.head.bytes),
     frontier: frontierFromBase64(json.head.frontier),
+    flaw: json.head.flaw ?? null,
   },
   read: {
     span: json.read.span,

@@ -9,9 +9,30 @@ export interface LogHead {
   /** Key, value and header bytes of all leaves. */
   readonly bytes: bigint
   readonly frontier: Frontier
+  /** Why the bytes of `frontier` are none at all, which is then empty; null when they are one. */
+  readonly flaw: string | null
   readonly createdMs: number
   /** Ingestion time of the last leaf; null for a log without leaves. */
   readonly lastIngestedMs: number | null
+}
+
+/** A log that verification is asked for by its name. */
+export interface NamedLog {
+  readonly logId: number
+  readonly topic: string
+  readonly partition: number
+  readonly incarnation: number
+  readonly size: bigint
+}
+
+/** A log that other tables name and that has no row of its own. Of which topic it was, its first checkpoint says, if any. */
+export interface GoneLog {
+  readonly logId: number
+  /** Tables that name it. */
+  readonly tables: readonly string[]
+  readonly checkpointId: string | null
+  readonly topic: string | null
+  readonly partition: number | null
 }
 
 /** A row of log_nodes. */
@@ -30,12 +51,20 @@ export interface CheckpointRow {
   readonly offset: bigint
   readonly size: bigint
   readonly rootHash: Hash
-  /**
-   * What is wrong with its signed note: that it says otherwise, or that the installation's keys of that time have not signed
-   * it. Reads on from "the checkpoint …"; null when nothing is.
-   */
-  readonly noteFlaw: string | null
+  /** When it was made; null when its own row is gone, or when nobody knows: it was adopted from a note. */
+  readonly createdMs: number | null
+  /** What is wrong with it, apart from what the leaves say; the first, when several things are. */
+  readonly flaw: CheckpointFlaw | null
 }
+
+export interface CheckpointFlaw {
+  readonly column: string
+  /** Reads on from "the checkpoint …". */
+  readonly what: string
+}
+
+/** The database's clock may go back by this much before ingest refuses to go on. */
+export const CLOCK_LEAP_MS = 3_600_000
 
 export const nodeKey = (level: number, index: bigint): string => `${level}/${index}`
 

@@ -3,16 +3,16 @@
  * log says of itself. Data in, data out. A block that is not right costs more and is explained (blockDamage.ts); what
  * comes behind it is judged by itself, so that one damage is one finding.
  */
-import { appendLeaves, emptyRoot, rootOf, STORED_LEVEL_STEP } from '../merkle.ts'
+import { appendLeaves, emptyRoot, setBits } from '../merkle.ts'
 import type { Frontier, Hash, LeafIndex } from '../model.ts'
-import { type Block, explainBlock, subtreesOf } from './blockDamage.ts'
+import { BLOCK_LEAVES, BLOCK_LEVEL, type Block, subtreesOf } from './block.ts'
+import { explainBlock } from './blockDamage.ts'
+import { checkCheckpoints, checkpointOf } from './checkCheckpoints.ts'
 import { addFindings, type Finding } from './finding.ts'
 import type { LeafCounts, Progress, ReadPosition } from './progress.ts'
 import { type RowSheet, rowKinds } from './rowSheet.ts'
-import { type CheckpointRow, type Evidence, type NodeRow, nodeKey } from './stored.ts'
+import { type Evidence, type LogHead, type NodeRow, nodeKey } from './stored.ts'
 
-export const BLOCK_LEAVES = 256
-const BLOCK_LEVEL = STORED_LEVEL_STEP
 /** Rows that a damaged block may have before it is judged as it is, though its end has not been seen. */
 const MAX_BLOCK_ROWS = 16_384
 
@@ -79,11 +79,8 @@ function verifyBlock(
   const block: Block = {
     base: size,
     count,
-    reference: whole
-      ? node === null
-        ? null
-        : [node.hash]
-      : head.frontier.slice(head.frontier.length - bits(count)),
+    reference: whole ? (node === null ? null : [node.hash]) : lastPart(head, count),
+    checkpoint: checkpointOf(progress, count, evidence),
     from: progress.endOffset,
     below,
     earliestMs: progress.ingestedMs,
@@ -93,11 +90,11 @@ function verifyBlock(
   return advance(progress, sheet, { start, end, whole, node }, evidence, explained, spanName)
 }
 
-const bits = (count: number): number => {
-  let set = 0
-  for (let rest = count; rest > 0; rest &= rest - 1) set++
-  return set
-}
+/** The part of the log's frontier that its last leaves make; null when the frontier is none of a log of this size. */
+const lastPart = ({ frontier, size, flaw }: LogHead, leaves: number): Frontier | null =>
+  flaw === null && frontier.length === setBits(size)
+    ? frontier.slice(frontier.length - setBits(BigInt(leaves)))
+    : null
 
 /** Where a block's offsets end, as its node says; null when the node does not help. */
 const endOf = (node: NodeRow | null, progress: Progress): bigint | null =>
@@ -173,7 +170,9 @@ function advance(
   const damaged = inRows.length > 0
   const last = rows.end > rows.start ? rows.end - 1 : null
   const walked = walk(progress, sheet, rows, damaged, last)
-  const checked = checkCheckpoints(progress, known, leaves.length, evidence, findings, damaged, sheet, rows)
+  const block = { known, count: leaves.length, damaged }
+  const { checked, findings: ofCheckpoints } = checkCheckpoints(progress, block, evidence, sheet, rows)
+  findings.push(...ofCheckpoints)
   const next: Progress = {
     ...progress,
     ...walked,
@@ -183,7 +182,7 @@ function advance(
   }
   const grown = rows.whole
     ? growTree(next, progress, known, rows.node, evidence, findings, damaged)
-    : finishTree(next, known)
+    : finishTree(next, known, leaves.length)
   return {
     progress: { ...grown, findings: addFindings(progress.findings, findings) },
     rows: rows.end,
@@ -326,80 +325,19 @@ export const nodeFinding = (level: number, index: bigint, what: string, column?:
 })
 
 /** The last leaves, which fill no block. */
-function finishTree(next: Progress, known: readonly Hash[] | null): Progress {
+function finishTree(next: Progress, known: readonly Hash[] | null, count: number): Progress {
   const { head, blocks, nodeBlocks } = next
-  // Of a tail that is not known, the log's own word is all there is.
-  const tail = known === null ? head.frontier.slice(blocks.length) : subtreesOf(known)
+  // Of a tail that is not known, the log's own word is all there is; without that, whatever stands here is not its root.
+  const tail =
+    known === null
+      ? (lastPart(head, count) ?? Array.from({ length: setBits(BigInt(count)) }, () => emptyRoot))
+      : subtreesOf(known)
   return {
     ...next,
     blocks: [...blocks, ...tail],
     nodeBlocks: nodeBlocks === null ? null : [...nodeBlocks, ...tail],
   }
 }
-
-/** Checkpoints whose size lies behind the block's first leaf and not behind its last. Returns how many there were. */
-function checkCheckpoints(
-  progress: Progress,
-  known: readonly Hash[] | null,
-  count: number,
-  { checkpoints }: Evidence,
-  findings: Finding[],
-  damaged: boolean,
-  sheet: RowSheet,
-  { start, end }: Rows,
-): number {
-  const { size } = progress
-  const to = size + BigInt(count)
-  let checked = 0
-  for (const checkpoint of checkpoints) {
-    if (checkpoint.size <= size || checkpoint.size > to) continue
-    checked++
-    // Of a block with missing rows only its end is known.
-    if (known === null) continue
-    const within = Number(checkpoint.size - size)
-    const tail = subtreesOf(known.slice(0, within))
-    const root = rootAt(progress.blocks, size, tail, checkpoint.size)
-    if (root !== checkpoint.rootHash) {
-      findings.push(checkpointFinding(checkpoint, size, 'has another root than the rows give', 'root_hash'))
-      continue
-    }
-    if (checkpoint.noteFlaw !== null)
-      findings.push(checkpointFinding(checkpoint, size, checkpoint.noteFlaw, 'note'))
-    const before = sheet.ends[start + within - 1]
-    const after = start + within < end ? sheet.offsets[start + within] : null
-    const misplaced =
-      (before !== undefined && before > checkpoint.offset) ||
-      (after !== null && after !== undefined && after < checkpoint.offset)
-    if (!damaged && misplaced)
-      findings.push(
-        checkpointFinding(checkpoint, size, 'has an offset that is not behind its last leaf', 'offset'),
-      )
-  }
-  return checked
-}
-
-/** Blocks and tail are compact ranges of their own; a whole last block must be merged into the range before it. */
-function rootAt(blocks: Frontier, blockLeaves: bigint, tail: Frontier, size: bigint): Hash {
-  if (size - blockLeaves < BigInt(BLOCK_LEAVES)) return rootOf([...blocks, ...tail], size)
-  const index = blockLeaves >> BigInt(BLOCK_LEVEL)
-  const grown = appendLeaves({ size: index as LeafIndex, frontier: blocks }, tail)
-  return rootOf(grown.frontier, grown.size)
-}
-
-export const checkpointFinding = (
-  { checkpointId, size }: CheckpointRow,
-  from: bigint,
-  what: string,
-  column: string,
-): Finding => ({
-  kind: 'checkpoint',
-  leafIndex: String(from),
-  offset: null,
-  count: '1',
-  column,
-  checkpointId,
-  detail: `the checkpoint ${checkpointId} over ${size} leaves ${what}`,
-})
 
 function later(left: bigint, right: bigint): bigint {
   if (left < right) return right

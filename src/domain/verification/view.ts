@@ -20,6 +20,11 @@ export interface VerifiedPart {
   readonly checked: string
   /** What was counted, by name. */
   readonly counts: Readonly<Record<string, string>>
+  /**
+   * Offsets between the end of a log's last row and where the log goes on. A few are normal, such as the markers of
+   * transactions; many may be records that ingest was made to pass over. Absent in reports of earlier versions.
+   */
+  readonly offsetsBehindLastRow?: string
   /** Of the log or of what was produced, as the rows give it; 64 hex digits. */
   readonly rootHash: string
   /** What was found, by kind. */

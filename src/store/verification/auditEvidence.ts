@@ -1,6 +1,7 @@
 /** What a log says of itself beside its rows: its own row, nodes, checkpoints. */
 import type { Pool } from 'pg'
-import { decodeFrontier, emptyRoot } from '../../domain/merkle.ts'
+import { HASH_BYTES } from '../../domain/hash.ts'
+import { decodeFrontier, emptyFrontier, emptyRoot } from '../../domain/merkle.ts'
 import type { LogId } from '../../domain/model.ts'
 import type { Beyond } from '../../domain/verification/concludeLog.ts'
 import { type Evidence, type LogHead, type NodeRow, nodeKey } from '../../domain/verification/stored.ts'
@@ -14,6 +15,8 @@ import {
 import { hashOf } from './auditRows.ts'
 
 const BLOCK_LEVEL = 8
+/** As `decodeFrontier` reads. */
+const MAX_FRONTIER_BYTES = 64 * HASH_BYTES
 const LEVELS = [16, 24, 32, 40, 48, 56] as const
 /** A log that was damaged on a grand scale is damaged whether or not all is listed. */
 const MAX_LISTED = 100
@@ -42,10 +45,17 @@ export async function auditHead(pool: Pool, id: LogId): Promise<LogHead | null> 
     nextOffset: BigInt(row.next_offset),
     size: BigInt(row.size),
     bytes: BigInt(row.bytes),
-    frontier: decodeFrontier(row.frontier),
+    ...frontierOf(row.frontier),
     createdMs: Number(row.created_ms),
     lastIngestedMs: row.last_ms === null ? null : Number(row.last_ms),
   }
+}
+
+/** Whoever owns the table can put anything there: that is a finding, and not the end of the verification. */
+function frontierOf(bytes: Buffer): Pick<LogHead, 'frontier' | 'flaw'> {
+  if (bytes.length % HASH_BYTES !== 0 || bytes.length > MAX_FRONTIER_BYTES)
+    return { frontier: emptyFrontier, flaw: `${bytes.length} bytes are none` }
+  return { frontier: decodeFrontier(bytes), flaw: null }
 }
 
 interface NodeText {
@@ -128,7 +138,7 @@ export async function auditBeyond(pool: Pool, id: LogId, periods: KeyPeriods): P
     nodes,
     checkpoints: await largerCheckpoints(pool, id, MAX_LISTED, periods),
     empty: (await emptyCheckpoints(pool, id, periods)).filter(
-      ({ rootHash, noteFlaw }) => rootHash !== emptyRoot || noteFlaw !== null,
+      ({ rootHash, flaw }) => rootHash !== emptyRoot || flaw !== null,
     ),
   }
 }
