@@ -1,6 +1,7 @@
 /** Which offsets of which logs a request means, as the logs stand now. Reads only. */
 
 import { keysSigningAt } from '../src/domain/evidence/keyPeriods.ts'
+import { nameOf } from '../src/domain/evidence/origin.ts'
 import { openStoredNote } from '../src/domain/evidence/storedNote.ts'
 import { rootOf } from '../src/domain/merkle.ts'
 import type { Hash, LeafIndex, Offset } from '../src/domain/model.ts'
@@ -168,7 +169,7 @@ const mismatch = (partition: number, why: string): ServiceError =>
 
 /** The signature is good, of a key that signed then, and about this log, this size and this root. */
 function verifyNote(
-  { identity, incarnation }: LogState,
+  log: LogState,
   { partition, note, size, rootHash }: Checkpoint['positions'][number],
   createdAt: Date,
   { periods }: KeyState,
@@ -178,7 +179,7 @@ function verifyNote(
     if (keysSigningAt(periods, signedAtMs).length === 0) return
     throw mismatch(partition, 'it carries no signature, though it was made when all of them were signed')
   }
-  const stored = { note, log: { ...identity, incarnation }, size, root: rootHash, signedAtMs }
+  const stored = { note, log: nameOf(log), size, root: rootHash, signedAtMs }
   const opened = openStoredNote(stored, periods)
   if (!opened.ok) throw mismatch(partition, opened.detail)
 }

@@ -1,7 +1,7 @@
 import type { CheckpointRequest } from '../src/domain/checkpointRequest.ts'
 import { signCheckpoint } from '../src/domain/evidence/checkpointNote.ts'
 import { signersOf } from '../src/domain/evidence/note.ts'
-import { formatOrigin } from '../src/domain/evidence/origin.ts'
+import { formatOrigin, nameOf } from '../src/domain/evidence/origin.ts'
 import { hashToHex } from '../src/domain/hash.ts'
 import type { Offset } from '../src/domain/model.ts'
 import { leafIndex, offset as toOffset } from '../src/domain/model.ts'
@@ -63,11 +63,7 @@ interface FoundPosition {
 function signed({ state, position }: FoundPosition, { keys }: Signers): CheckpointPosition {
   const [first] = keys
   if (first === undefined) return { ...position, note: null }
-  const origin = formatOrigin({
-    instance: first.verifierKey.name,
-    ...state.identity,
-    incarnation: state.incarnation,
-  })
+  const origin = formatOrigin({ instance: first.verifierKey.name, ...nameOf(state) })
   const { size, rootHash: root } = position
   return { ...position, note: signCheckpoint({ origin, size, root, extensions: [] }, keys) }
 }

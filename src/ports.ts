@@ -540,6 +540,7 @@ export interface ArchiveRecord extends Omit<NewArchive, 'logs'> {
   readonly logs: readonly (ArchivedLog & {
     readonly identity: LogIdentity
     readonly incarnation: number
+    readonly startOffset: Offset
     readonly written: bigint
   })[]
   readonly totals: {
@@ -679,6 +680,8 @@ export interface StoredEvent {
   readonly topicId: string
   readonly partition: number
   readonly incarnation: number
+  /** At which its log begins. */
+  readonly startOffset: Offset
   readonly offset: Offset
   readonly leafIndex: LeafIndex
   readonly id: string

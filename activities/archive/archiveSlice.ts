@@ -1,7 +1,7 @@
 /** Writes leaves of one log into files for some seconds. What is written, the database knows: a slice goes on behind it. */
 import { FILE_BYTES, FILE_LINES, putLines } from '../../src/archive/files.ts'
 import { leafLines } from '../../src/archive/leafLines.ts'
-import { formatOrigin } from '../../src/domain/evidence/origin.ts'
+import { formatOrigin, nameOf } from '../../src/domain/evidence/origin.ts'
 import { type LeafIndex, leafIndex, type Offset, offset } from '../../src/domain/model.ts'
 import { ServiceError } from '../../src/errors.ts'
 import type { ArchiveRecord } from '../../src/ports.ts'
@@ -30,8 +30,7 @@ export async function loadPart(
   if (part === undefined)
     throw new ServiceError('UNKNOWN_PARTITION', `the archive ${archiveId} is not of the log ${logId}`)
   const instance = await instanceOf(deps)
-  const { identity, incarnation } = part
-  return { archive, part, instance, origin: formatOrigin({ instance, ...identity, incarnation }) }
+  return { archive, part, instance, origin: formatOrigin({ instance, ...nameOf(part) }) }
 }
 
 /** As checkpoints name it. */

@@ -5,7 +5,7 @@
 import type { AdoptedLogView, AdoptionReport } from '../domain/archive/recoveryView.ts'
 import { type KeyPeriod, keysSigningAt } from '../domain/evidence/keyPeriods.ts'
 import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
-import { formatOrigin, parseOrigin } from '../domain/evidence/origin.ts'
+import { formatOrigin, nameOf, parseOrigin } from '../domain/evidence/origin.ts'
 import { hashToHex, sha256 } from '../domain/hash.ts'
 import { leafIndex } from '../domain/model.ts'
 import { ServiceError } from '../errors.ts'
@@ -60,11 +60,7 @@ function logOf(states: readonly LogState[], origin: string): LogState | null {
   const parsed = parseOrigin(origin)
   if (parsed === null) return null
   const { instance } = parsed
-  return (
-    states.find(
-      ({ identity, incarnation }) => formatOrigin({ instance, ...identity, incarnation }) === origin,
-    ) ?? null
-  )
+  return states.find((state) => formatOrigin({ instance, ...nameOf(state) }) === origin) ?? null
 }
 
 async function adoptLog(

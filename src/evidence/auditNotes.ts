@@ -5,7 +5,7 @@
 import type { AuditedLog, AuditFinding, AuditReport } from '../domain/evidence/auditReport.ts'
 import { checkpointOf, openCheckpoint } from '../domain/evidence/checkpointNote.ts'
 import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
-import { formatOrigin, isAnsweredBy, parseOrigin } from '../domain/evidence/origin.ts'
+import { formatOrigin, isAnsweredBy, nameOf, parseOrigin } from '../domain/evidence/origin.ts'
 import { hashToHex } from '../domain/hash.ts'
 import { type Hash, leafIndex } from '../domain/model.ts'
 import { ServiceError } from '../errors.ts'
@@ -150,9 +150,7 @@ async function logsByOrigin(
 ): Promise<ReadonlyMap<string, LogState>> {
   if (instance === null) return new Map()
   const all = await logs.allLogs()
-  return new Map(
-    all.map((log) => [formatOrigin({ instance, ...log.identity, incarnation: log.incarnation }), log]),
-  )
+  return new Map(all.map((log) => [formatOrigin({ instance, ...nameOf(log) }), log]))
 }
 
 const about = (origin: string, size: bigint, root: Hash, where: string) => ({

@@ -3,7 +3,7 @@ import type { OpenedCheckpoint } from '../domain/evidence/checkpointNote.ts'
 import { formatConsistencyFile } from '../domain/evidence/consistencyFile.ts'
 import { cosignatureLines, withLines } from '../domain/evidence/cosignature.ts'
 import type { KeyPeriod } from '../domain/evidence/keyPeriods.ts'
-import type { LogOrigin } from '../domain/evidence/origin.ts'
+import { type LogName, nameOf } from '../domain/evidence/origin.ts'
 import { openStoredNote } from '../domain/evidence/storedNote.ts'
 import { verifyConsistency } from '../domain/proofs.ts'
 import { ServiceError } from '../errors.ts'
@@ -35,7 +35,7 @@ export async function proveConsistency(deps: EvidenceDependencies, query: Consis
   const log = await reader.logById(older.logId)
   if (log === null) throw new ServiceError('LOG_DAMAGED', `The log ${older.logId} is gone`)
   const { periods } = await signingKeys.keyState()
-  const named = { ...log.identity, incarnation: log.incarnation }
+  const named = nameOf(log)
   const { root: oldRoot } = openPosition(older, named, periods)
   const { root } = openPosition(newer, named, periods)
   const hashes = await reader.consistencyProof(older.logId, older.size, newer.size)
@@ -81,7 +81,7 @@ export async function handOutNote(
     notes.placedNotes(id),
   ])
   if (log === null) throw new ServiceError('LOG_DAMAGED', `The log ${position.logId} is gone`)
-  openPosition(position, { ...log.identity, incarnation: log.incarnation }, periods)
+  openPosition(position, nameOf(log), periods)
   return withLines(position.note, cosignatureLines(placed.filter(({ logId }) => logId === position.logId)))
 }
 
@@ -136,10 +136,9 @@ function pick(
 /** The note opened with the keys of its time. Throws CHECKPOINT_MISMATCH when it does not say what its row says. */
 export function openPosition(
   { checkpointId, note, size, rootHash: root, createdAt }: SignedPosition,
-  { topic, partition, topicId, incarnation }: Omit<LogOrigin, 'instance'>,
+  log: LogName,
   periods: readonly KeyPeriod[],
 ): OpenedCheckpoint {
-  const log = { topic, partition, topicId, incarnation }
   const opened = openStoredNote({ note, log, size, root, signedAtMs: createdAt.getTime() }, periods)
   if (opened.ok) return opened.value
   throw new ServiceError('CHECKPOINT_MISMATCH', `The checkpoint ${checkpointId}: ${opened.detail}`)

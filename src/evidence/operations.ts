@@ -28,9 +28,9 @@ export interface EvidenceOperations {
 export function createEvidenceOperations(deps: EvidenceDependencies): EvidenceOperations {
   return {
     async eventRecord(event) {
-      const { topic, partition, topicId, incarnation } = event
+      const { topic, partition, topicId, incarnation, startOffset } = event
       const instance = (await deps.signingKeys.keyState()).periods[0]?.key.name ?? deps.instanceName
-      const origin = formatOrigin({ instance, topic, partition, topicId, incarnation })
+      const origin = formatOrigin({ instance, topic, partition, topicId, incarnation, startOffset })
       return `${formatExportedRecord(exportEvent(event, origin))}\n`
     },
     eventProof: (event, checkpointId) => proveEvent(deps, event, checkpointId),

@@ -32,6 +32,7 @@ interface EventRow {
   readonly topic_id: string
   readonly partition: number
   readonly incarnation: number
+  readonly start_offset: string
   readonly offset: string
   readonly leaf_index: string
   readonly id: string
@@ -50,7 +51,7 @@ interface EventRow {
   readonly ingested_at: Date
 }
 
-const columns = `e.log_id, l.topic, l.topic_id, l.partition, l.incarnation, e."offset", e.leaf_index, e.id, e.type, e.source, e.tenant_id, e.event_time,
+const columns = `e.log_id, l.topic, l.topic_id, l.partition, l.incarnation, l.start_offset, e."offset", e.leaf_index, e.id, e.type, e.source, e.tenant_id, e.event_time,
   e.kafka_timestamp, e.classification, e.policy_tags, e.key, e.value, e.headers, e.content_hash, e.leaf_hash,
   e.ingested_at`
 
@@ -62,6 +63,7 @@ const storedEvent = (row: EventRow): StoredEvent => ({
   topicId: row.topic_id,
   partition: row.partition,
   incarnation: row.incarnation,
+  startOffset: offset(BigInt(row.start_offset)),
   offset: offset(BigInt(row.offset)),
   leafIndex: leafIndex(BigInt(row.leaf_index)),
   id: row.id,

@@ -74,7 +74,7 @@ it('signs, per log, origin, size and root of what it stores', async () => {
     const opened = taken(openCheckpoint(note ?? '', { keys: [first.verifierKey] }))
     const log = logs[index]
     expect(opened).toMatchObject({
-      origin: `${NAME}/${topic}/${index}/${log?.identity.topicId}`,
+      origin: `${NAME}/${topic}/${index}/${log?.identity.topicId}${index === 1 ? '/1@50' : ''}`,
       size,
       root: rootHash,
     })
@@ -90,7 +90,7 @@ it('names an incarnation that is not the first in the origin', async () => {
   const { topicId } = closed.identity
   await writer.openIncarnation(closed, { topicId, startOffset: closed.startOffset }, async () => topicId)
   const { positions } = await checkpointWith(topic, [first])
-  expect(positions[0]?.note).toMatch(new RegExp(`^${NAME}/${topic}/0/${topicId}/2\n0\n`))
+  expect(positions[0]?.note).toMatch(new RegExp(`^${NAME}/${topic}/0/${topicId}/2@0\n0\n`))
 })
 
 it('shows who signed, and keeps every key with its period', async () => {

@@ -38,8 +38,8 @@ interface NotedLog {
   readonly notes: string
 }
 
-const originOf = ({ log: { identity, incarnation } }: OpenLog): string =>
-  formatOrigin({ instance: NAME, ...identity, incarnation })
+const originOf = ({ log: { identity, incarnation, startOffset } }: OpenLog): string =>
+  formatOrigin({ instance: NAME, ...identity, incarnation, startOffset })
 
 /** A log of a thousand leaves with five checkpoints, whose notes are in a folder of their own. */
 async function noted(): Promise<NotedLog> {

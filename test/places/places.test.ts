@@ -187,8 +187,8 @@ describe.skipIf(noWitness !== null)(`a witness${noWitness === null ? '' : ` (${n
 
   async function aLog(): Promise<{ readonly log: LogState; readonly origin: string }> {
     const log = await fill({ topic: await broker.makeTopic(), count: 700 })
-    const { identity, incarnation } = log
-    return { log, origin: formatOrigin({ instance: NAME, ...identity, incarnation }) }
+    const { identity, incarnation, startOffset } = log
+    return { log, origin: formatOrigin({ instance: NAME, ...identity, incarnation, startOffset }) }
   }
   async function signed(log: LogState, origin: string, size: number, root?: Hash): Promise<NoteToPlace> {
     const at = leafIndex(BigInt(size))
@@ -289,10 +289,13 @@ describe('what answers like no witness', () => {
   beforeAll(async () => {
     await once(server.listen(0, '127.0.0.1'), 'listening')
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-    const { logId, identity, incarnation } = await fill({ topic: await broker.makeTopic(), count: 700 })
+    const { logId, identity, incarnation, startOffset } = await fill({
+      topic: await broker.makeTopic(),
+      count: 700,
+    })
     const size = leafIndex(600n)
     const root = await platform.store.reader.rootAt(logId, size)
-    const origin = formatOrigin({ instance: NAME, ...identity, incarnation })
+    const origin = formatOrigin({ instance: NAME, ...identity, incarnation, startOffset })
     const signed = signCheckpoint({ origin, size, root, extensions: [] }, [key])
     note = { logId, checkpointId: randomUUID(), size, note: signed }
   })

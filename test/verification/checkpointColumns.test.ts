@@ -177,9 +177,9 @@ describe('on a log of its own', () => {
 
   it('what a recovery adopted from notes is not in the order of its times', async () => {
     await checkpoints(true)
-    const { logId, identity, incarnation } = open.log
+    const { logId, identity, incarnation, startOffset } = open.log
     const root = await store.reader.rootAt(logId, leafIndex(300n))
-    const origin = formatOrigin({ instance: NAME, ...identity, incarnation })
+    const origin = formatOrigin({ instance: NAME, ...identity, incarnation, startOffset })
     await change("update signing_keys set signs_from = signs_from - interval '9 days' where name = $1", [
       NAME,
     ])

@@ -47,8 +47,8 @@ it('good notes of every size are no finding', async () => {
 
 it.each(SIZES)('a note over %s leaves that is not good is named with its checkpoint', async (size) => {
   const { open, ids } = await signedLog()
-  const { identity, incarnation, logId } = open.log
-  const origin = formatOrigin({ instance: NAME, ...identity, incarnation })
+  const { identity, incarnation, startOffset, logId } = open.log
+  const origin = formatOrigin({ instance: NAME, ...identity, incarnation, startOffset })
   const root = await fixture.store.reader.rootAt(logId, leafIndex(size))
   const sign = (of: string, by = key) => signCheckpoint({ origin: of, size, root, extensions: [] }, [by])
   const good = sign(origin)

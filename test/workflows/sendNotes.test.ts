@@ -183,8 +183,8 @@ it.skipIf(missing !== null)(
   async () => {
     const { store } = fixture
     const open = await openLog(store)
-    const { identity, incarnation, logId } = open.log
-    const origin = formatOrigin({ instance: NAME, ...identity, incarnation })
+    const { identity, incarnation, startOffset, logId } = open.log
+    const origin = formatOrigin({ instance: NAME, ...identity, incarnation, startOffset })
     const [server, witness, kafka] = await Promise.all([startS3Server(), startWitness(), TestKafka.connect()])
     try {
       await witness.knowLog(origin, [key.verifierKey.text])

@@ -74,7 +74,8 @@ const log = z
     checkpoints: z.array(file),
   })
   .refine(
-    ({ origin, ...parts }) => formatOrigin(parts) === origin,
+    ({ origin, startOffset, ...parts }) =>
+      formatOrigin({ ...parts, startOffset: BigInt(startOffset) }) === origin,
     'has an origin that its parts do not make',
   )
   .refine((value) => BigInt(value.fromLeaf) <= BigInt(value.toLeaf), 'ends before it begins')

@@ -1,11 +1,13 @@
 /**
  * The origin of a log: the first line of its checkpoints, by which verifiers and witnesses know it.
  *
- *     <instance>/<topic>/<partition>/<topic id>                  the first log of a partition
- *     <instance>/<topic>/<partition>/<topic id>/<incarnation>    the second one and later
+ *     <instance>/<topic>/<partition>/<topic id>                            the first log of a partition, from offset 0
+ *     <instance>/<topic>/<partition>/<topic id>/<incarnation>@<offset>    any other one, and the offset at which it begins
  *
  * The incarnation counts because a topic that was cut back below its log goes on in a new log under the same topic
- * id. Two logs of one origin would look like one log that was rewritten.
+ * id. The offset counts because a log that is made again without what was known of it, in an empty database or in one that was
+ * put back to an older backup, begins where Kafka begins by then. Two logs of one origin would look like one log that
+ * was rewritten.
  */
 import { isKeyName } from './noteKeys.ts'
 
@@ -18,6 +20,21 @@ export interface LogOrigin {
   readonly topicId: string
   /** From 1. */
   readonly incarnation: number
+  /** At which it begins. */
+  readonly startOffset: bigint
+}
+
+/** What of an origin is the log's own. */
+export type LogName = Omit<LogOrigin, 'instance'>
+
+/** Of a log as the store has it. */
+export const nameOf = (log: {
+  readonly identity: Pick<LogOrigin, 'topic' | 'partition' | 'topicId'>
+  readonly incarnation: number
+  readonly startOffset: bigint
+}): LogName => {
+  const { topic, partition, topicId } = log.identity
+  return { topic, partition, topicId, incarnation: log.incarnation, startOffset: log.startOffset }
 }
 
 const MAX_INSTANCE_LENGTH = 200
@@ -27,24 +44,27 @@ export const isInstanceName = (name: string): boolean =>
   name.length <= MAX_INSTANCE_LENGTH && isKeyName(name) && !name.startsWith('/') && !name.endsWith('/')
 
 /** Throws RangeError for an instance name that would make no origin. */
-export function formatOrigin({ instance, topic, partition, topicId, incarnation }: LogOrigin): string {
+export function formatOrigin(origin: LogOrigin): string {
+  const { instance, topic, partition, topicId, incarnation, startOffset } = origin
   if (!isInstanceName(instance)) throw new RangeError('this cannot be the name of an installation')
   const first = `${instance}/${topic}/${partition}/${topicId}`
-  return incarnation === 1 ? first : `${first}/${incarnation}`
+  return incarnation === 1 && startOffset === 0n ? first : `${first}/${incarnation}@${startOffset}`
 }
 
 const pattern =
-  /^(.+)\/([a-zA-Z0-9._-]{1,249})\/(0|[1-9]\d{0,9})\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\/([1-9]\d{0,9}))?$/
+  /^(.+)\/([a-zA-Z0-9._-]{1,249})\/(0|[1-9]\d{0,9})\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\/([1-9]\d{0,9})@(0|[1-9]\d{0,18}))?$/
 
 /** Inverse of `formatOrigin`; null for an origin that is none of ours. */
 export function parseOrigin(origin: string): LogOrigin | null {
-  const [, instance = '', topic = '', partition, topicId = '', incarnation] = pattern.exec(origin) ?? []
+  const [, instance = '', topic = '', partition, topicId = '', incarnation, start] =
+    pattern.exec(origin) ?? []
   const parsed = {
     instance,
     topic,
     partition: Number(partition),
     topicId,
     incarnation: Number(incarnation ?? 1),
+    startOffset: BigInt(start ?? 0),
   }
   return isInstanceName(instance) && formatOrigin(parsed) === origin ? parsed : null
 }

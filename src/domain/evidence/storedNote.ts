@@ -3,12 +3,12 @@ import type { Hash } from '../model.ts'
 import { type OpenedCheckpoint, openCheckpoint } from './checkpointNote.ts'
 import { type Finding, unverified } from './finding.ts'
 import { type KeyPeriod, keysSigningAt } from './keyPeriods.ts'
-import { formatOrigin, type LogOrigin } from './origin.ts'
+import { formatOrigin, type LogName } from './origin.ts'
 
 export interface StoredNote {
   readonly note: string
   /** The log that it is stored for. */
-  readonly log: Omit<LogOrigin, 'instance'>
+  readonly log: LogName
   readonly size: bigint
   readonly root: Hash
   /** When it was signed, ms since the epoch. */

@@ -217,6 +217,7 @@ async function logsOf(db: Db, id: string): Promise<ArchiveRecord['logs']> {
       partition: partitionLogs.partition,
       topicId: partitionLogs.topicId,
       incarnation: partitionLogs.incarnation,
+      startOffset: partitionLogs.startOffset,
       written: sql<string>`coalesce((select max(f.to_leaf) from public.archive_files f
          where f.archive_id = ${archiveLogs.archiveId} and f.log_id = ${archiveLogs.logId} and f.kind = 'leaves')
        - ${archiveLogs.fromLeaf}, 0)`,
@@ -225,10 +226,11 @@ async function logsOf(db: Db, id: string): Promise<ArchiveRecord['logs']> {
     .innerJoin(partitionLogs, eq(partitionLogs.id, archiveLogs.logId))
     .where(eq(archiveLogs.archiveId, id))
     .orderBy(partitionLogs.topic, partitionLogs.partition, partitionLogs.incarnation)
-  return rows.map(({ part, topic, partition, topicId, incarnation, written }) => ({
+  return rows.map(({ part, topic, partition, topicId, incarnation, startOffset, written }) => ({
     logId: logId(part.logId),
     identity: { topic, partition, topicId },
     incarnation,
+    startOffset: offset(startOffset),
     fromLeaf: leafIndex(part.fromLeaf),
     toLeaf: leafIndex(part.toLeaf),
     fromOffset: offset(part.fromOffset),

@@ -2,7 +2,7 @@
 import type { Pool } from 'pg'
 import { checkpointOf } from '../../domain/evidence/checkpointNote.ts'
 import { type KeyPeriod, keysSigningAt } from '../../domain/evidence/keyPeriods.ts'
-import type { LogOrigin } from '../../domain/evidence/origin.ts'
+import type { LogName } from '../../domain/evidence/origin.ts'
 import { openStoredNote } from '../../domain/evidence/storedNote.ts'
 import type { LogId } from '../../domain/model.ts'
 import { type CheckpointFlaw, type CheckpointRow, CLOCK_LEAP_MS } from '../../domain/verification/stored.ts'
@@ -225,7 +225,8 @@ function noteFlaw(row: PositionRow, periods: readonly KeyPeriod[], first: FirstS
       : 'carries no signature, though it was made when all of them were signed'
   }
   const { topic, partition, topic_id: topicId, incarnation } = row
-  const log: Omit<LogOrigin, 'instance'> = { topic, partition, topicId, incarnation }
+  const startOffset = BigInt(row.start_offset)
+  const log: LogName = { topic, partition, topicId, incarnation, startOffset }
   const [size, root] = [BigInt(row.size), hashOf(row.root_hash)]
   const said = checkpointOf(note)
   if (!said.ok || said.value.size !== size || said.value.root !== root)

@@ -13,13 +13,16 @@ const log = {
   partition: 3,
   topicId: '3f2a9c1e-7d54-4b8a-9e0f-5c6d7e8f9a0b',
   incarnation: 1,
+  startOffset: 0n,
 }
 const first = 'example.com/ingest/orders/3/3f2a9c1e-7d54-4b8a-9e0f-5c6d7e8f9a0b'
 
 describe('the origin of a log', () => {
-  it('names instance, topic, partition and topic id, and the incarnation from the second on', () => {
+  it('names instance, topic, partition and topic id, and what sets it apart from the first log from offset 0', () => {
     expect(formatOrigin(log)).toBe(first)
-    expect(formatOrigin({ ...log, incarnation: 2 })).toBe(`${first}/2`)
+    expect(formatOrigin({ ...log, incarnation: 2 })).toBe(`${first}/2@0`)
+    expect(formatOrigin({ ...log, startOffset: 17n })).toBe(`${first}/1@17`)
+    expect(formatOrigin({ ...log, incarnation: 3, startOffset: 17n })).toBe(`${first}/3@17`)
     expect(() => formatOrigin({ ...log, instance: 'a b' })).toThrow(RangeError)
   })
 
@@ -33,6 +36,7 @@ describe('the origin of a log', () => {
       partition: fc.nat(),
       topicId: fc.uuid(),
       incarnation: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
+      startOffset: fc.oneof(fc.constant(0n), fc.bigInt({ min: 0n, max: 2n ** 63n - 1n })),
     })
     fc.assert(
       fc.property(logs, (each) => {
@@ -53,8 +57,12 @@ describe('the origin of a log', () => {
     ]
     const spoiled = [
       `${first}/1`,
-      `${first}/02`,
-      `${first}/0`,
+      `${first}/2`,
+      `${first}/1@0`,
+      `${first}/1@`,
+      `${first}/2@07`,
+      `${first}/02@0`,
+      `${first}/0@5`,
       first.toUpperCase(),
       first.replace('/3/', '/03/'),
     ]

@@ -24,6 +24,7 @@ export const ORIGIN = formatOrigin({
   partition: 3,
   topicId: '3f2a9c1e-7d54-4b8a-9e0f-5c6d7e8f9a0b',
   incarnation: 1,
+  startOffset: 0n,
 })
 
 const contentAt = (index: number): LeafContent => {
