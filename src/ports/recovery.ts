@@ -1,0 +1,54 @@
+/** Recovery (src/store). */
+import type { ArchivedCheckpoint } from '../domain/archive/checkpointLine.ts'
+import type { HoldView } from '../domain/archive/hold.ts'
+import type { ReadRecord } from '../domain/evidence/exportedRecord.ts'
+import type { KeyPeriod } from '../domain/evidence/keyPeriods.ts'
+import type { Decoded, LogId, LogIdentity, LogPosition, Offset, StoredNode } from '../domain/model.ts'
+import type { ProducerSource } from './producers.ts'
+
+/** A log as it is to be rebuilt. */
+export interface LogToRestore {
+  readonly identity: LogIdentity
+  readonly incarnation: number
+  readonly startOffset: Offset
+  readonly leaderEpoch: number
+  readonly createdMs: number
+}
+
+/** What the row of a log says at the end. */
+export interface RestoredPosition extends LogPosition {
+  readonly bytes: bigint
+  readonly lastIngestedMs: number | null
+}
+
+export interface RestoredRow {
+  readonly record: ReadRecord
+  /** What the bytes are judged to be now; of gaps and batches nothing. */
+  readonly decoded: Decoded | null
+}
+
+export interface RestoredNode extends StoredNode {
+  readonly endOffset: bigint
+  readonly bytes: bigint
+  readonly ingestedMs: number
+}
+
+/** One transaction: all of a recovery, or nothing. */
+export interface RecoveryWriter {
+  openLog(log: LogToRestore): Promise<LogId>
+  appendRows(logId: LogId, rows: readonly RestoredRow[], nodes: readonly RestoredNode[]): Promise<void>
+  closeLog(logId: LogId, position: RestoredPosition, leaderEpoch: number): Promise<void>
+  restoreCheckpoints(logId: LogId, checkpoints: readonly ArchivedCheckpoint[]): Promise<void>
+  restoreKeys(periods: readonly KeyPeriod[]): Promise<void>
+  restoreProducers(sources: readonly ProducerSource[]): Promise<void>
+  restoreHolds(holds: readonly HoldView[]): Promise<void>
+  recordRecovery(actor: string, detail: unknown): Promise<void>
+}
+
+export interface RecoveryStore {
+  /** Names of tables that hold something; none: the database is migrated and empty. Throws SCHEMA_OUTDATED. */
+  tablesInUse(): Promise<readonly string[]>
+  /** Partitions of `events` for the days, ms since the epoch each. Throws RECOVERY_LOCKS. */
+  makeDays(days: readonly number[]): Promise<void>
+  inTransaction<T>(work: (writer: RecoveryWriter) => Promise<T>): Promise<T>
+}
