@@ -79,6 +79,7 @@ test('an event has everything that its row has', async () => {
       topicId: open.log.identity.topicId,
       partition: 3,
       incarnation: 1,
+      startOffset: 0n,
       offset: 5n,
       leafIndex: 0n,
       id: idOf(5),
