@@ -7,9 +7,9 @@ export interface Counts {
   readonly skipped: number
 }
 
-/** The line that a test run ends with: `12 passed, 0 failed`, and `, 3 skipped` when some were. */
+/** The line that a test run ends with: `12 passed, 0 failed`, behind one that says `3 skipped` when some were. */
 export function closingLine({ passed, failed, skipped }: Counts): string {
-  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
+  return `${skipped > 0 ? `${skipped} skipped\n` : ''}${passed} passed, ${failed} failed`
 }
 
 export function parseCounts(json: string): Counts {

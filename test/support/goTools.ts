@@ -10,8 +10,17 @@ import { sharedCacheDirectory } from '../../stack/paths.ts'
 
 const BUILD_MS = 580_000
 
-/** Why they cannot be built here, for a person; null when they can. `folder` holds the go.mod. */
-export function goToolMissing(folder: string): string | null {
+export interface GoTool {
+  /** Holds go.mod and go.sum. */
+  readonly folder: string
+  /** Of the program. */
+  readonly name: string
+  /** Of the package that it is built from. */
+  readonly path: string
+}
+
+/** Why it cannot be built here, for a person; null when it can. */
+export function goToolMissing({ folder }: Pick<GoTool, 'folder'>): string | null {
   const run = spawnSync('go', ['env', 'GOVERSION'], { encoding: 'utf8', cwd: '/' })
   if (run.error !== undefined || run.status !== 0) return 'there is no Go toolchain'
   const needed = versionOf(/^go (\S+)/m.exec(readFileSync(join(folder, 'go.mod'), 'utf8'))?.[1])
@@ -24,7 +33,7 @@ export function goToolMissing(folder: string): string | null {
 const versionOf = (text = ''): number[] => [0, 1, 2].map((index) => Number(text.split('.')[index] ?? 0) || 0)
 
 /** The program, built when this version of it is not there yet. Several processes may ask at once. */
-export async function buildGoTool(folder: string, name: string, path: string): Promise<string> {
+export async function buildGoTool({ folder, name, path }: GoTool): Promise<string> {
   const key = createHash('sha256')
     .update(readFileSync(join(folder, 'go.sum')))
     .digest('hex')

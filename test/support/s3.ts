@@ -8,10 +8,14 @@ import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import type { S3Place } from '../../src/domain/s3Place.ts'
 import type { S3Credentials } from '../../src/s3/objectStore.ts'
 import { lastingPorts } from '../../stack/ports.ts'
-import { buildGoTool, goToolMissing } from './goTools.ts'
+import { buildGoTool, type GoTool, goToolMissing } from './goTools.ts'
 import { until } from './platform.ts'
 
-const module = join(import.meta.dirname, 'versitygw')
+export const versitygw: GoTool = {
+  folder: join(import.meta.dirname, 'versitygw'),
+  name: 'versitygw',
+  path: 'github.com/versity/versitygw/cmd/versitygw',
+}
 const REGION = 'us-east-1'
 
 export interface S3Server {
@@ -29,11 +33,11 @@ export interface S3Server {
 }
 
 /** Why there cannot be one here, for a person; null when there can. */
-export const s3Missing = (): string | null => goToolMissing(module)
+export const s3Missing = (): string | null => goToolMissing(versitygw)
 
 /** Builds it when needed, which takes minutes once, and starts it. */
 export async function startS3Server(): Promise<S3Server> {
-  const program = await buildGoTool(module, 'versitygw', 'github.com/versity/versitygw/cmd/versitygw')
+  const program = await buildGoTool(versitygw)
   const folder = mkdtempSync(join(tmpdir(), 'test-s3-'))
   for (const name of ['data', 'versions', 'meta', 'iam']) mkdirSync(join(folder, name))
   const [port = 0] = await lastingPorts(1)

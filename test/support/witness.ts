@@ -8,10 +8,14 @@ import { DatabaseSync } from 'node:sqlite'
 import { promisify } from 'node:util'
 import { emptyRoot } from '../../src/domain/merkle.ts'
 import { lastingPorts } from '../../stack/ports.ts'
-import { buildGoTool, goToolMissing } from './goTools.ts'
+import { buildGoTool, type GoTool, goToolMissing } from './goTools.ts'
 import { until } from './platform.ts'
 
-const module = join(import.meta.dirname, 'witness')
+export const litewitness: GoTool = {
+  folder: join(import.meta.dirname, 'witness'),
+  name: 'litewitness',
+  path: 'filippo.io/torchwood/cmd/litewitness',
+}
 const run = promisify(execFile)
 
 export interface Witness {
@@ -27,12 +31,12 @@ export interface Witness {
 /** Why there cannot be one here, for a person; null when there can. */
 export function witnessMissing(): string | null {
   const agent = spawnSync('ssh-keygen', ['-?'])
-  return agent.error === undefined ? goToolMissing(module) : 'there is no OpenSSH client'
+  return agent.error === undefined ? goToolMissing(litewitness) : 'there is no OpenSSH client'
 }
 
 /** Builds it when needed, which takes minutes once, and starts it. */
 export async function startWitness(name = 'witness.example/w1'): Promise<Witness> {
-  const witness = await buildGoTool(module, 'litewitness', 'filippo.io/torchwood/cmd/litewitness')
+  const witness = await buildGoTool(litewitness)
   const folder = mkdtempSync(join(tmpdir(), 'test-w-'))
   const [socket, key, db] = ['agent', 'key', 'db'].map((file) => join(folder, file)) as [
     string,
