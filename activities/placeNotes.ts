@@ -1,12 +1,12 @@
 /** Notes on their way to a place outside the database. */
 import type { LeafIndex, LogId } from '../src/domain/model.ts'
-import { ServiceError } from '../src/errors.ts'
+import { LogNotTaken, ServiceError } from '../src/errors.ts'
 import type { NotePlace, NoteStore, NoteToPlace } from '../src/ports.ts'
 import type { PlacedNotes, PlaceNotesInput } from './contract.ts'
 import type { ActivityDependencies, ActivityScope } from './dependencies.ts'
 
 const SLICE_MS = 20_000
-/** Logs that fail before the place itself is taken to be away. */
+/** Logs of which the place does not answer before it is taken to be away. */
 const MAX_FAILED_LOGS = 3
 
 /**
@@ -27,22 +27,50 @@ export async function placeNotes(
   const held = new Map<LogId, LeafIndex>()
   let placed = 0
   for (;;) {
-    const waiting = (await deps.notes.notesToPlace(name)).filter(({ logId }) => !failed.has(logId))
+    const found = await deps.notes.notesToPlace(name)
+    const waiting = inTurn(found, deps.now()).filter(({ logId }) => !failed.has(logId))
     if (waiting.length === 0) break
     for (const note of waiting) {
       signal.throwIfAborted()
       if (failed.has(note.logId)) continue
       if (deps.now() >= deadlineMs && placed > 0) return { placed, more: true }
+      if (deps.now() >= deadlineMs && failed.size > 0) throw firstOf(failed)
       const failure = await placeOne(deps, place, note, held, signal)
       if (failure === null) placed++
       else failed.set(note.logId, failure)
-      if (failed.size >= MAX_FAILED_LOGS) break
+      if (isAway(failed)) throw firstOf(failed)
     }
-    if (failed.size >= MAX_FAILED_LOGS) break
   }
-  const [first] = failed.values()
-  if (first !== undefined) throw new ServiceError('PLACE_UNAVAILABLE', first.message, { cause: first })
+  if (failed.size > 0) throw firstOf(failed)
   return { placed, more: false }
+}
+
+/**
+ * By size within each log, as they come; which log is the first changes from second to second, so that those which the
+ * place refuses slowly do not use up the time of the others at every attempt.
+ */
+function inTurn<Note extends NoteToPlace>(notes: readonly Note[], nowMs: number): readonly Note[] {
+  const logs = [...new Set(notes.map(({ logId }) => logId))]
+  const from = Math.floor(nowMs / 1_000) % Math.max(logs.length, 1)
+  const turn = new Map(logs.map((id, index) => [id, (index - from + logs.length) % logs.length]))
+  const seen = new Map<LogId, number>()
+  const ranked = notes.map((note) => {
+    const nth = seen.get(note.logId) ?? 0
+    seen.set(note.logId, nth + 1)
+    return { note, rank: nth * logs.length + (turn.get(note.logId) ?? 0) }
+  })
+  return ranked.sort((one, other) => one.rank - other.rank).map(({ note }) => note)
+}
+
+/** A log that it does not take, or that is damaged, says nothing about the place. */
+const isAway = (failed: ReadonlyMap<LogId, ServiceError>): boolean =>
+  [...failed.values()].filter(
+    (error) => error.code === 'PLACE_UNAVAILABLE' && !(error instanceof LogNotTaken),
+  ).length >= MAX_FAILED_LOGS
+
+function firstOf(failed: ReadonlyMap<LogId, ServiceError>): ServiceError {
+  const [first] = failed.values()
+  return new ServiceError('PLACE_UNAVAILABLE', first?.message ?? 'a note was not taken', { cause: first })
 }
 
 /** The failure, written down; null when what became of the note is. */

@@ -124,6 +124,16 @@ export class ServiceError extends Error {
   }
 }
 
+/**
+ * A place is there and does not take this log now: it was not told of it, or has seen more of it than there is. Others it
+ * may take.
+ */
+export class LogNotTaken extends ServiceError {
+  constructor(detail: string) {
+    super('PLACE_UNAVAILABLE', detail)
+  }
+}
+
 export const isErrorCode = (value: unknown): value is ErrorCode =>
   typeof value === 'string' && Object.hasOwn(codes, value)
 export const httpStatusOf = (code: ErrorCode): number => codes[code].status

@@ -3,7 +3,7 @@ import { hashToBase64, parseSize } from '../domain/evidence/checkpointNote.ts'
 import { readCosignatures, type WitnessKey } from '../domain/evidence/cosignature.ts'
 import { formatNote, parseNote } from '../domain/evidence/note.ts'
 import { type Hash, type LeafIndex, leafIndex } from '../domain/model.ts'
-import { ServiceError } from '../errors.ts'
+import { LogNotTaken, ServiceError } from '../errors.ts'
 import type { EventLogReader, NotePlace, NoteToPlace, Placement } from '../ports.ts'
 
 export interface WitnessPlaceOptions {
@@ -51,7 +51,7 @@ async function askWitness(
     }
     if (answer.status === 409 || answer.status === 422)
       return { outcome: 'conflict', detail: 'the witness has seen another history of this log' }
-    throw unavailable(refusalOf(answer.status))
+    throw refusalOf(answer.status)
   }
   throw unavailable('it names another size each time')
 }
@@ -73,7 +73,10 @@ function cosigned({ key }: WitnessPlaceOptions, text: string, body: string): Pla
   return { outcome: 'held', cosignatures: note.slice(text.length + 1) }
 }
 
-/** It cosigns nothing older than what it knows. What it knows must be of this log, though. */
+/**
+ * It cosigns nothing older than what it knows. Where it knows more than there is, nothing is judged yet: a log that is read
+ * again from Kafka or from an archive gets there, and then the proof shows. What was cut off never does, and stays a failure.
+ */
 async function seenMore(
   { log }: WitnessPlaceOptions,
   { logId, size }: NoteToPlace,
@@ -85,17 +88,21 @@ async function seenMore(
       outcome: 'superseded',
       detail: `the witness knows ${known} leaves already, and this has ${size}`,
     }
-  const detail = `the witness has seen ${known} leaves of this log, which has ${state?.position.size ?? 0}`
-  return { outcome: 'conflict', detail }
+  throw new LogNotTaken(
+    `the witness has seen ${known} leaves of this log, which has ${state?.position.size ?? 0} now`,
+  )
 }
 
 const unavailable = (why: string, cause?: unknown): ServiceError =>
   new ServiceError('PLACE_UNAVAILABLE', `the witness: ${why}`, cause === undefined ? {} : { cause })
 
-function refusalOf(status: number): string {
-  if (status === 403) return 'it knows no key that signed the note (HTTP 403)'
-  if (status === 404) return 'it does not know this log (HTTP 404)'
-  return `it answers with HTTP ${status}`
+/** What it says of the request is about this log; it may know others. */
+function refusalOf(status: number): ServiceError {
+  if (status === 403) return new LogNotTaken('the witness: it knows no key that signed the note (HTTP 403)')
+  if (status === 404) return new LogNotTaken('the witness: it does not know this log (HTTP 404)')
+  const isOfRequest = status >= 400 && status < 500 && status !== 408 && status !== 429
+  const detail = `it answers with HTTP ${status}`
+  return isOfRequest ? new LogNotTaken(`the witness: ${detail}`) : unavailable(detail)
 }
 
 interface Answer {

@@ -9,9 +9,11 @@ import { storeCheckpoint } from '../../activities/storeCheckpoint.ts'
 import { createReadiness } from '../../src/api/health.ts'
 import { notesProbe } from '../../src/api/notesProbe.ts'
 import { notePath, originOf } from '../../src/domain/evidence/notePlace.ts'
+import { LogNotTaken, ServiceError } from '../../src/errors.ts'
 import { createMetrics } from '../../src/metrics/metrics.ts'
 import { registerPlaceMetrics } from '../../src/metrics/notes.ts'
 import { createFolderPlace } from '../../src/places/folder.ts'
+import type { NotePlace } from '../../src/ports.ts'
 import { createNoteStore } from '../../src/store/notes.ts'
 import { testKey } from '../domain/evidence/keys.ts'
 import { withClient } from '../support/database.ts'
@@ -34,6 +36,7 @@ function aPlace() {
   const deps = { ...platform.deps, places: [place] }
   return {
     name,
+    place,
     fileOf: (note: string, size: bigint) => join(folder, notePath(originOf(note) ?? '', size)),
     send: (signal?: AbortSignal) => placeNotes(deps, scopeOf(signal), { place: name }),
     standing: async () => (await platform.store.notes.standingOf([name]))[0],
@@ -147,6 +150,32 @@ it('a log that a place does not take holds up no other, and is written down with
   expect(rows).toHaveLength(1)
   rmSync(inTheWay)
   await settle(place)
+})
+
+it('many logs that a place does not take, or that are damaged, hold up no other', async () => {
+  const folder = aPlace()
+  await settle(folder)
+  const made = []
+  for (let count = 0; count < 5; count++) made.push(await checkpointOf(await aLog()))
+  const refused = new Set(made.slice(0, 4).map(({ logId }) => logId))
+  const picky = (refusal: () => ServiceError): NotePlace => ({
+    ...folder.place,
+    place: (note, context) =>
+      refused.has(note.logId) ? Promise.reject(refusal()) : folder.place.place(note, context),
+  })
+  const taken = made.at(-1)
+  if (taken === undefined) throw new Error('nothing was made')
+  const sendTo = (place: NotePlace) =>
+    placeNotes({ ...platform.deps, places: [place], now: () => 0 }, scopeOf(), { place: folder.name })
+  const away = sendTo(picky(() => new ServiceError('PLACE_UNAVAILABLE', 'away')))
+  await expect(away).rejects.toMatchObject({ message: 'away' })
+  expect(existsSync(folder.fileOf(taken.note, taken.size))).toBe(false)
+  const kinds = [new LogNotTaken('no such log'), new ServiceError('LOG_DAMAGED', 'a leaf is gone')]
+  let asked = 0
+  const mixed = picky(() => kinds[asked++ % 2] ?? new LogNotTaken('never'))
+  await expect(sendTo(mixed)).rejects.toMatchObject({ message: 'no such log' })
+  expect(existsSync(folder.fileOf(taken.note, taken.size))).toBe(true)
+  await settle(folder)
 })
 
 it('something else that a place holds is an alarm, in readiness and metrics, and stops nothing', async () => {

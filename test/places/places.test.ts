@@ -14,6 +14,7 @@ import { formatNote, parseNote } from '../../src/domain/evidence/note.ts'
 import { type NotePlaceConfig, notePath } from '../../src/domain/evidence/notePlace.ts'
 import { formatOrigin } from '../../src/domain/evidence/origin.ts'
 import { type Hash, leafIndex, logId } from '../../src/domain/model.ts'
+import { LogNotTaken } from '../../src/errors.ts'
 import type { HeldNote } from '../../src/evidence/auditNotes.ts'
 import { createRecordProducer } from '../../src/kafka/record-producer.ts'
 import { createTargetReader } from '../../src/kafka/target-reader.ts'
@@ -245,7 +246,7 @@ describe.skipIf(noWitness !== null)(`a witness${noWitness === null ? '' : ` (${n
     expect((await place.place(await signed(log, origin, 300, forged), context)).outcome).toBe('held')
     expect(await place.place(await signed(log, origin, 500), context)).toMatchObject({ outcome: 'conflict' })
     expect(await place.place(await signed(log, origin, 300), context)).toMatchObject({ outcome: 'conflict' })
-    // It has seen more than the log has: the log was cut off.
+    // It has seen more than the log has: the log was cut off, or is not there yet.
     const short = await aLog()
     await witness.knowLog(short.origin, [key.verifierKey.text])
     const body = { origin: short.origin, size: 9_000n, root: forged, extensions: [] }
@@ -253,9 +254,16 @@ describe.skipIf(noWitness !== null)(`a witness${noWitness === null ? '' : ` (${n
     expect((await place.place({ ...longer, note: signCheckpoint(body, [key]) }, context)).outcome).toBe(
       'held',
     )
-    expect(await place.place(await signed(short.log, short.origin, 700), context)).toMatchObject({
+    // No conflict for good: a log that is read again after a loss gets there.
+    const cut = signed(short.log, short.origin, 700).then((note) => place.place(note, context))
+    await expect(cut).rejects.toThrow(LogNotTaken)
+    await expect(cut).rejects.toMatchObject(unavailable('9000 leaves of this log, which has 700'))
+    const grown = await fill({ topic: short.log.identity.topic, count: 9_300 })
+    expect(await place.place(await signed(grown, short.origin, 700), context)).toMatchObject({
+      outcome: 'superseded',
+    })
+    expect(await place.place(await signed(grown, short.origin, 9_500), context)).toMatchObject({
       outcome: 'conflict',
-      detail: expect.stringContaining('9000'),
     })
   })
 
@@ -324,6 +332,7 @@ describe('what answers like no witness', () => {
     ['no size', sizeAnswer(() => 'many'), 'names no size'],
     ['a size with a sign', sizeAnswer(() => '+5'), 'names no size'],
     ['other sizes each time', sizeAnswer(() => `${100 + bodies.length}`), 'another size each time'],
+    ['more leaves than there are', sizeAnswer(() => '701'), '701 leaves of this log, which has 700'],
     ['a broken line', (request) => request.socket.destroy(), 'does not answer'],
   ])('%s: it is asked again later', async (_, how, why) => {
     bodies = []
@@ -332,6 +341,18 @@ describe('what answers like no witness', () => {
     expect(failure).toMatchObject(unavailable(why))
     expect(String(failure)).not.toContain('secret')
     expect(bodies.length).toBeLessThan(3)
+  })
+
+  it.each<[number, boolean]>([
+    [400, true],
+    [403, true],
+    [404, true],
+    [429, false],
+    [503, false],
+  ])('whether HTTP %s is about the log alone: %s', async (status, isOfLog) => {
+    answer = (_, response) => response.writeHead(status).end()
+    const failure = await place().then(String, (error: unknown) => error)
+    expect(failure instanceof LogNotTaken).toBe(isOfLog)
   })
 
   it('a cosignature of another text, or of another witness, counts for nothing', async () => {
@@ -352,7 +373,6 @@ describe('what answers like no witness', () => {
   it.each<[string, RequestListener]>([
     ['another root at the size that it knows', sizeAnswer(() => '600')],
     ['a proof that does not hold', (_, response) => response.writeHead(422).end()],
-    ['more leaves than there are', sizeAnswer(() => '701')],
   ])('%s is a conflict', async (_, how) => {
     let asked = 0
     // The size that it was told of is asked for once more; then it is its word.
