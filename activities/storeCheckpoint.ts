@@ -4,9 +4,9 @@ import { signersOf } from '../src/domain/evidence/note.ts'
 import { formatOrigin, nameOf } from '../src/domain/evidence/origin.ts'
 import { hashToHex } from '../src/domain/hash.ts'
 import type { Offset } from '../src/domain/model.ts'
-import { leafIndex, offset as toOffset } from '../src/domain/model.ts'
+import { offset as toOffset } from '../src/domain/model.ts'
 import { ServiceError } from '../src/errors.ts'
-import type { Checkpoint, CheckpointPosition, EventLogReader, KeyState, LogState } from '../src/ports.ts'
+import type { Checkpoint, CheckpointPosition, EventLogReader, LogState } from '../src/ports.ts'
 import type { CheckpointInput, CheckpointResult } from './contract.ts'
 import type { ActivityDependencies } from './dependencies.ts'
 import { leadsToPresent, logsOf, refuse, requireHeld } from './ranges.ts'
@@ -32,8 +32,7 @@ export async function storeCheckpoint(
   const places = await checkCheckpoint(log, request)
   const found: FoundPosition[] = []
   for (const place of places) found.push(await positionOf(log, place))
-  const keys = await signingKeys.keyState()
-  for (const { position } of found) await requireOneHistory({ log, checkpoints }, position, keys)
+  for (const { position } of found) await requireOneHistory({ log, checkpoints, signingKeys }, position)
   const signers = await currentSigners(signingKeys, signing)
   const offset = request.offset === undefined ? null : toOffset(BigInt(request.offset))
   const stored = await checkpoints.insertCheckpoint({
@@ -79,16 +78,20 @@ async function positionOf(
 }
 
 /**
- * The new position and the newest one that was signed both lead to the log's own frontier, so that they are of one history.
+ * The new position and the largest one that was signed both lead to the log's own frontier, so that they are of one history.
  * Throws CHECKPOINT_MISMATCH.
  */
 async function requireOneHistory(
-  { log: reader, checkpoints }: Pick<ActivityDependencies, 'log' | 'checkpoints'>,
+  {
+    log: reader,
+    checkpoints,
+    signingKeys,
+  }: Pick<ActivityDependencies, 'log' | 'checkpoints' | 'signingKeys'>,
   { logId, partition, size, rootHash }: Omit<CheckpointPosition, 'note'>,
-  keys: KeyState,
 ): Promise<void> {
-  const newest = await checkpoints.newestCovering(logId, leafIndex(0n))
-  // Read after both of them, so that it is behind neither.
+  const largest = await checkpoints.largestSigned(logId)
+  // Read after both of them, so that neither log nor keys are behind.
+  const keys = await signingKeys.keyState()
   const present = await reader.logById(logId)
   if (present === null) throw new ServiceError('INTERNAL', 'A log is gone')
   if (!(await leadsToPresent(reader, present, size, rootHash)))
@@ -97,7 +100,17 @@ async function requireOneHistory(
       'partition',
       `partition ${partition}: the stored hashes below the offset do not lead to the root of the log; verify it`,
     )
-  if (newest !== null) await requireHeld(reader, present, newest, keys)
+  if (largest === null) return
+  try {
+    await requireHeld(reader, present, largest, keys)
+  } catch (error) {
+    if (!(error instanceof ServiceError) || error.code !== 'CHECKPOINT_MISMATCH') throw error
+    throw refuse(
+      'CHECKPOINT_MISMATCH',
+      'partition',
+      `the log is not what checkpoint ${largest.checkpointId} says of it: ${error.message}`,
+    )
+  }
 }
 
 export interface CheckpointPlace {

@@ -8,7 +8,7 @@ import { ServiceError } from '../errors.ts'
 import type { ArchiveCodec } from '../ports.ts'
 import type { LogChain } from './chain.ts'
 import { damaged, getLines } from './files.ts'
-import { readLeaves } from './readArchive.ts'
+import { readLeaves, startOf } from './readArchive.ts'
 
 export interface ChainPage {
   readonly records: readonly ReadRecord[]
@@ -28,6 +28,7 @@ export interface ChainReader {
 /** Each page is a file, or what of it comes behind the link before. Throws ARCHIVE_DAMAGED. */
 export async function* chainPages(reader: ChainReader, chain: LogChain): AsyncGenerator<ChainPage> {
   let position = { size: leafIndex(0n), frontier: emptyFrontier }
+  let behind = BigInt(chain.newest.startOffset)
   for (const link of chain.links) {
     for (const file of link.log.files) {
       if (BigInt(file.toLeaf) <= position.size) continue
@@ -35,12 +36,19 @@ export async function* chainPages(reader: ChainReader, chain: LogChain): AsyncGe
       const { place, manifest } = link.archive
       const all = await readLeaves({ ...reader, place }, manifest.id, link.log, file)
       const records = all.slice(Number(position.size - BigInt(file.fromLeaf)))
+      const [first] = records
+      if (first !== undefined && startOf(first.content) < behind)
+        throw damaged(
+          `${manifest.id}/${file.name}`,
+          `begins leaf ${position.size} at offset ${startOf(first.content)}; those before it end at ${behind}`,
+        )
       const from = position.size
       const leaves = records.map(({ leaf }) => leaf)
       const { nodes, size, frontier } = appendLeaves(position, leaves)
       position = { size, frontier }
       yield { records, from, nodes, size, frontier }
     }
+    behind = BigInt(link.log.toOffset)
     const root = rootOf(position.frontier, position.size)
     if (root !== hashFromHex(link.log.rootHash))
       throw damaged(

@@ -9,6 +9,10 @@ export type SourceView = Pick<TopicDirectory, 'describe' | 'bounds'>
 
 export interface TailVerdict {
   readonly missing: readonly MissingRange[]
+  /** Where this log goes on. */
+  readonly nextOffset: bigint
+  /** Offsets between its last leaf and there that nothing shows to be empty but the archive's word. */
+  readonly unproven: bigint
   /**
    * Where the next incarnation begins, when this log cannot go on: its notes promise leaves that nobody has any more, and
    * with others in their place it would contradict them.
@@ -19,20 +23,32 @@ export interface TailVerdict {
 /** What Kafka has of the source partition of a log. */
 type Source =
   | { readonly kind: 'unasked' }
+  /** A later incarnation follows: ingest does not come back to this log. */
+  | { readonly kind: 'followed' }
   | { readonly kind: 'gone'; readonly detail: string }
   | { readonly kind: 'there'; readonly start: bigint; readonly end: bigint }
 
-/** Throws KAFKA_UNAVAILABLE. */
+/** `leafEnd`: first offset behind the last leaf that was read. Throws KAFKA_UNAVAILABLE. */
 export async function judgeMissing(
   directory: SourceView | null,
   chain: LogChain,
   all: readonly LogChain[],
   held: readonly HeldRoot[],
+  leafEnd: bigint,
 ): Promise<TailVerdict> {
   const source = await sourceOf(directory, chain, all)
-  const tail = judgeTail(source, chain, largest(chain, held))
-  return { missing: [...inArchives(chain, source), ...tail.missing], next: tail.next }
+  const nextOffset = goesOnAt(source, chain, leafEnd)
+  const tail = judgeTail(source, chain, nextOffset, largest(chain, held))
+  const unproven = source.kind === 'followed' ? 0n : nextOffset - leafEnd
+  return { ...tail, missing: [...inArchives(chain, source), ...tail.missing], nextOffset, unproven }
 }
+
+/**
+ * Behind the last leaf may lie offsets without records, of aborted transactions, and only the archive says how many. Where Kafka
+ * still has them it is asked again: ingest goes on at the leaf, and comes to the same leaves.
+ */
+const goesOnAt = (source: Source, { endOffset }: LogChain, leafEnd: bigint): bigint =>
+  source.kind === 'there' && source.start <= leafEnd && source.end >= endOffset ? leafEnd : endOffset
 
 async function sourceOf(
   directory: SourceView | null,
@@ -43,8 +59,7 @@ async function sourceOf(
     ({ newest }) =>
       newest.topic === topic && newest.partition === partition && newest.incarnation > incarnation,
   )
-  if (isFollowed)
-    return { kind: 'gone', detail: 'a later incarnation follows: ingest does not come back to this log' }
+  if (isFollowed) return { kind: 'followed' }
   if (directory === null) return { kind: 'unasked' }
   const now = await directory.describe(topic)
   if (now === null) return { kind: 'gone', detail: 'the topic is not there any more' }
@@ -66,7 +81,7 @@ function inArchives({ end, endOffset, unreachable }: LogChain, source: Source): 
   for (const { fromLeaf, toLeaf, fromOffset, toOffset } of unreachable) {
     if (BigInt(fromLeaf) > leaf)
       ranges.push({
-        ...{ where: 'archive', state: stateOf(source, at), fromLeaf: String(leaf), toLeaf: fromLeaf },
+        ...{ where: 'archive', state: stateOf(source, at, BigInt(fromOffset)), fromLeaf: String(leaf), toLeaf: fromLeaf },
         ...{ fromOffset: String(at), toOffset: fromOffset },
         detail: `no archive holds these leaves, so those behind them up to ${toLeaf} could not be written either`,
       })
@@ -75,38 +90,62 @@ function inArchives({ end, endOffset, unreachable }: LogChain, source: Source): 
   return ranges
 }
 
-function stateOf(source: Source, from: bigint): MissingRange['state'] {
+function stateOf(source: Source, from: bigint, to: bigint): MissingRange['state'] {
   if (source.kind === 'unasked') return 'unknown'
-  return source.kind === 'there' && source.start <= from ? 'in-kafka' : 'lost'
+  return source.kind === 'there' && source.start <= from && source.end >= to ? 'in-kafka' : 'lost'
 }
+
+const FOLLOWED = 'a later incarnation follows: ingest does not come back to this log'
 
 function judgeTail(
   source: Source,
   { end, endOffset, newest: { topicId } }: LogChain,
+  nextOffset: bigint,
   promised: bigint,
-): TailVerdict {
+): Pick<TailVerdict, 'missing' | 'next'> {
   const isShort = promised > end
   const range = {
     where: 'tail' as const,
     fromLeaf: String(end),
-    fromOffset: String(endOffset),
+    fromOffset: String(nextOffset),
     toLeaf: isShort ? String(promised) : null,
   }
-  const nothing: TailVerdict = { missing: [], next: null }
-  const only = (state: 'lost' | 'unknown', detail: string): readonly MissingRange[] => [
-    { ...range, state, toOffset: null, detail },
-  ]
-  if (source.kind === 'unasked')
-    return isShort
-      ? { missing: only('unknown', 'they are promised, and Kafka was not asked: give --kafka'), next: null }
-      : nothing
-  if (source.kind === 'gone') return isShort ? { missing: only('lost', source.detail), next: null } : nothing
+  const only = (state: 'lost' | 'unknown', detail: string) => ({
+    missing: [{ ...range, state, toOffset: null, detail }],
+    next: null,
+  })
+  switch (source.kind) {
+    case 'followed':
+      return isShort ? only('lost', FOLLOWED) : { missing: [], next: null }
+    case 'unasked':
+      return only(
+        'unknown',
+        isShort
+          ? 'they are promised, and Kafka was not asked: give --kafka'
+          : 'whether there were any, Kafka was not asked: give --kafka',
+      )
+    case 'gone':
+      return isShort
+        ? only('lost', source.detail)
+        : only('unknown', `${source.detail}; whether there were any, nobody knows`)
+    case 'there':
+      break
+    default:
+      return source satisfies never
+  }
   const { start, end: kafkaEnd } = source
+  if (kafkaEnd < endOffset) {
+    const truncated: MissingRange = {
+      ...{ ...range, state: 'truncated', fromOffset: String(kafkaEnd), toOffset: String(endOffset) },
+      detail: `Kafka ends at offset ${kafkaEnd}, and the log went on to ${endOffset}: Kafka lost records that the log has`,
+    }
+    return { missing: [truncated], next: isShort ? { topicId, startOffset: start } : null }
+  }
   // Each leaf takes an offset or more.
-  if (start <= endOffset && kafkaEnd - endOffset < promised - end)
+  if (start <= nextOffset && isShort && kafkaEnd - nextOffset < promised - end)
     return {
-      missing: only('lost', `they are promised, and Kafka ends at offset ${kafkaEnd}`),
-      next: { topicId, startOffset: endOffset },
+      ...only('lost', `they are promised, and Kafka ends at offset ${kafkaEnd}`),
+      next: { topicId, startOffset: nextOffset },
     }
   const rest = (from: bigint, leaves: Pick<MissingRange, 'fromLeaf' | 'toLeaf'>): readonly MissingRange[] =>
     kafkaEnd > from
@@ -118,7 +157,7 @@ function judgeTail(
           },
         ]
       : []
-  if (start <= endOffset) return { missing: rest(endOffset, range), next: null }
+  if (start <= nextOffset) return { missing: rest(nextOffset, range), next: null }
   const lost: MissingRange = {
     ...{ ...range, state: 'lost', toOffset: String(start) },
     detail: `Kafka begins at offset ${start}`,

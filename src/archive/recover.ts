@@ -100,13 +100,14 @@ export async function recover(input: RecoveryInput): Promise<RecoveryReport> {
     }
     await restoreRest(writer, newest)
     const isInKafka = logs.every(({ missing }) => missing.every(({ state }) => state === 'in-kafka'))
+    const isProven = proven.every(({ tail }) => tail.unproven === 0n)
     const report: RecoveryReport = {
       archives: archives.map(({ manifest: { id }, place }) => ({
         ...{ id, place: place.name, manifestHash: hashes.get(id) ?? '' },
       })),
       ...{ unfinished, logs, withoutArchive },
       checkpoints: new Set(proven.flatMap(({ checkpoints }) => checkpoints.map(({ id }) => id))).size,
-      complete: isInKafka && withoutArchive.length === 0,
+      complete: isInKafka && isProven && withoutArchive.length === 0,
     }
     await writer.recordRecovery(input.requestedBy, report)
     return report
@@ -161,9 +162,11 @@ async function prove(
     ...checkpoints.map((each) => claimOf(chain, each, keys)),
   ])
   let root = rootOf(emptyFrontier, 0n)
+  let leafEnd = BigInt(chain.newest.startOffset)
   for await (const page of chainPages(reader, chain)) {
     claims.take(page)
     root = rootOf(page.frontier, page.size)
+    for (const { content } of page.records.slice(-1)) leafEnd = endOf(content)
     for (const { content, ingestedAt = 0, deadLetter } of page.records)
       if (content.kind === 'record' && deadLetter === undefined)
         days.add(Math.floor(ingestedAt / MS_PER_DAY) * MS_PER_DAY)
@@ -177,7 +180,7 @@ async function prove(
     ...{ chain, checkpoints, root: hashToHex(root) },
     matched: held.filter(isMatched),
     larger: held.filter((claim) => !isMatched(claim)),
-    tail: await judgeMissing(input.source, chain, chains, held),
+    tail: await judgeMissing(input.source, chain, chains, held, leafEnd),
   }
 }
 
@@ -230,7 +233,7 @@ async function write(
   const { size, frontier, bytes, ms: lastIngestedMs } = last
   if (hashToHex(rootOf(frontier, size)) !== log.root)
     throw new ServiceError('ARCHIVE_DAMAGED', `the archives of ${chain.origin} changed while they were read`)
-  const nextOffset = offset(chain.endOffset)
+  const nextOffset = offset(tail.nextOffset)
   await writer.closeLog(id, { nextOffset, size, frontier, bytes, lastIngestedMs }, leaderEpoch)
   await writer.restoreCheckpoints(id, log.checkpoints)
   if (tail.next !== null)
@@ -303,7 +306,7 @@ function viewOf({ chain, matched, larger, root, tail }: ProvenLog, counts: Count
     deadLetters: String(counts.deadLetters),
     gaps: String(counts.gaps),
     reclassified: String(counts.reclassified),
-    ...{ nextOffset: String(chain.endOffset), rootHash: root },
+    ...{ nextOffset: String(tail.nextOffset), unprovenOffsets: String(tail.unproven), rootHash: root },
     provenTo: proven === undefined ? null : String(proven.size),
     notes: { matched: matched.length, larger: larger.length },
     missing: tail.missing,

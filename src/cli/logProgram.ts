@@ -38,7 +38,7 @@ export function createLogProgram(context: ProgramContext): Command {
   program
     .command('open-incarnation')
     .description(
-      'go on in a new log where one failed closed (TOPIC_RECREATED, SOURCE_TRUNCATED); the old one stays as it is for ever',
+      'go on in a new log where one failed closed (TOPIC_RECREATED, SOURCE_TRUNCATED, COMMITS_LOST); the old one stays as it is for ever',
     )
     .requiredOption('--topic <topic>', 'source topic')
     .option('--partition <number>', 'only this source partition (default: every closed one)')

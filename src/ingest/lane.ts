@@ -2,13 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { LogPosition } from '../domain/model.ts'
 import { type ErrorCode, isRetryable, ServiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
-import type { EventLogWriter, LogState, SourceBatch, SourceConsumer, TopicDirectory } from '../ports.ts'
+import type { EventLogWriter, SourceBatch, SourceConsumer, TopicDirectory } from '../ports.ts'
 import { appendRequest, GroupAppend, isSamePosition } from './append.ts'
 import { type Closure, closureOf, remedyFor, topicRecreated, untilChanged } from './closure.ts'
 import { decodePart, emptyGroup, type RecordDecoder } from './group.ts'
 import { GroupOffsetMirror } from './mirror.ts'
 import type { IngestObserver } from './observer.ts'
-import { openSourceLog } from './open.ts'
+import { type Opened, openSourceLog } from './open.ts'
 import { LaneSession } from './session.ts'
 import { untilAvailable } from './wait.ts'
 
@@ -152,7 +152,7 @@ export class PartitionLane {
     const { consumer, observer } = this.#deps
     try {
       if (closure === null && this.#breaks > 0) await sleep(backoffMs(this.#breaks), undefined, { signal })
-      const log = await this.#openLog(signal, closure)
+      const { log, ahead } = await this.#openLog(signal, closure)
       if (signal.aborted) return
       this.#closed = false
       // What broke a session before is over when something commits, not when it is tried again.
@@ -160,7 +160,9 @@ export class PartitionLane {
       observer.opened(this.#topic, this.#partition)
       const session = new LaneSession(log)
       this.#session = session
-      // Whoever had it before may have been killed before he could say how far it was.
+      // Whoever had it before may have been killed before he could say how far it was. A group that is ahead stays there
+      // until all that the database has lost is there again: nothing else tells of it.
+      this.#mirror.startAt(ahead)
       this.#mirror.moveTo(log.position.nextOffset)
       consumer.seek(this.#partition, log.position.nextOffset)
       consumer.resume(this.#partition)
@@ -171,7 +173,7 @@ export class PartitionLane {
   }
 
   /** The log to go on with. Servers that are away are waited for, and an operator while the log is closed. */
-  async #openLog(signal: AbortSignal, closure: Closure | null): Promise<LogState> {
+  async #openLog(signal: AbortSignal, closure: Closure | null): Promise<Extract<Opened, { kind: 'open' }>> {
     for (let closed = closure; ; ) {
       if (closed !== null) {
         this.#close(closed)
@@ -185,7 +187,7 @@ export class PartitionLane {
         (error) => this.#waiting(error),
         signal,
       )
-      if (opened.kind === 'open') return opened.log
+      if (opened.kind === 'open') return opened
       signal.throwIfAborted()
       closed = opened
     }

@@ -17,6 +17,7 @@ export class GroupOffsetMirror {
   readonly #commit: (next: Offset) => Promise<void>
   readonly #log: Logger
   #pending: Offset | null = null
+  #from: Offset | null = null
   /** How often the mirror was told something else: what failed before that is not tried again. */
   #moves = 0
   #failures = 0
@@ -28,7 +29,13 @@ export class GroupOffsetMirror {
     this.#log = log
   }
 
+  /** Below this offset it does not move. */
+  startAt(from: Offset | null): void {
+    this.#from = from
+  }
+
   moveTo(next: Offset): void {
+    if (this.#from !== null && next < this.#from) return
     this.#moves++
     this.#await(next)
   }

@@ -19,7 +19,8 @@ export interface OpenDependencies {
 }
 
 export type Opened =
-  | { readonly kind: 'open'; readonly log: LogState }
+  /** `ahead`: what the group has committed, where that is more than the log holds; null where it is not. */
+  | { readonly kind: 'open'; readonly log: LogState; readonly ahead: Offset | null }
   | ({ readonly kind: 'closed' } & Closure)
 
 /**
@@ -98,16 +99,13 @@ function warnOfLostCommits(log: Logger, mirrored: Offset, { identity, position }
 
 async function holdAgainstKafka(deps: OpenDependencies, log: LogState, mirrored: Mirrored): Promise<Opened> {
   const { topic, partition } = log.identity
-  const facts = await factsOf(
-    deps.directory,
-    log,
-    isMirrored(mirrored) && isAhead(mirrored, log) ? mirrored : null,
-  )
+  const ahead = isMirrored(mirrored) && isAhead(mirrored, log) ? mirrored : null
+  const facts = await factsOf(deps.directory, log, ahead)
   if (facts === null) throw new ServiceError('KAFKA_UNAVAILABLE', `${topic}/${partition} does not exist now`)
   const verdict = judgePosition(log.identity, log.position.nextOffset, facts)
   switch (verdict.kind) {
     case 'continue':
-      return { kind: 'open', log }
+      return { kind: 'open', log, ahead }
     case 'recreated':
       throw topicRecreated(log.identity, verdict.topicId)
     case 'truncated':
@@ -122,7 +120,7 @@ async function holdAgainstKafka(deps: OpenDependencies, log: LogState, mirrored:
       // A gap in the place of lost records would be for ever.
       if (mirrored === 'unknown')
         throw new ServiceError('KAFKA_UNAVAILABLE', `${topic}/${partition}: the group's offset is not known`)
-      return { kind: 'open', log: { ...log, position: await recordGap(deps, log, verdict.to) } }
+      return { kind: 'open', log: { ...log, position: await recordGap(deps, log, verdict.to) }, ahead }
     default:
       return verdict satisfies never
   }

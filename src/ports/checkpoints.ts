@@ -47,6 +47,8 @@ export interface CheckpointStore {
   insertCheckpoint(checkpoint: NewCheckpoint): Promise<Checkpoint>
   getCheckpoint(id: string): Promise<Checkpoint | null>
   latestCheckpoint(filter: { topic?: string; partition?: number }): Promise<Checkpoint | null>
+  /** The signed position of the log that says most. */
+  largestSigned(logId: LogId): Promise<SignedPosition | null>
   /** Of the newest signed checkpoint that covers the leaf. */
   newestCovering(logId: LogId, index: LeafIndex): Promise<SignedPosition | null>
   standingOf(topic: string): Promise<CheckpointStanding>

@@ -44,6 +44,8 @@ export function createCheckpointStore(database: Database): CheckpointStore {
               and ${checkpointPositions.partition} = ${partition})`)
         return find(db, and(...conditions))
       }),
+    largestSigned: (id) =>
+      guarded('looking for the largest checkpoint of a log', () => largestSigned(db, id)),
     newestCovering: (id, index) =>
       guarded('looking for a checkpoint over a leaf', () => newestCovering(db, id, index)),
     standingOf: (topic) => guarded('comparing logs with checkpoints', () => standingOf(db, topic)),
@@ -122,18 +124,28 @@ async function newestCovering(
      where c.topic = (select topic from public.partition_logs where id = ${id})
        and exists (select from public.checkpoint_positions where ${covers})
      order by c.sequence desc limit 1`)
-  const [row] = rows
-  if (row === undefined) return null
-  return {
-    checkpointId: row.checkpoint_id,
-    createdAt: new Date(Number(row.created_ms)),
-    logId: id,
-    partition: row.partition,
-    offset: offset(BigInt(row.offset)),
-    size: leafIndex(BigInt(row.size)),
-    rootHash: hashFromBytes(row.root_hash),
-    note: row.note,
-  }
+  return rows[0] === undefined ? null : signedPosition(id, rows[0])
+}
+
+const signedPosition = (id: LogId, row: CoveringRow): SignedPosition => ({
+  checkpointId: row.checkpoint_id,
+  createdAt: new Date(Number(row.created_ms)),
+  logId: id,
+  partition: row.partition,
+  offset: offset(BigInt(row.offset)),
+  size: leafIndex(BigInt(row.size)),
+  rootHash: hashFromBytes(row.root_hash),
+  note: row.note,
+})
+
+async function largestSigned(db: ReturnType<typeof drizzle>, id: LogId): Promise<SignedPosition | null> {
+  const { rows } = await db.execute<CoveringRow>(sql`
+    select p.checkpoint_id, (extract(epoch from c.created_at) * 1000)::bigint as created_ms, p.partition, p."offset",
+           p.size, p.root_hash, p.note
+      from (select * from public.checkpoint_positions where log_id = ${id} and note is not null
+             order by size desc limit 1) p
+      join public.checkpoints c on c.id = p.checkpoint_id`)
+  return rows[0] === undefined ? null : signedPosition(id, rows[0])
 }
 
 /** Per log one probe of the index by size, and one walk back over the topic's checkpoints. */

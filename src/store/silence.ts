@@ -11,7 +11,7 @@ export interface SilenceLimits {
 }
 
 /** Together with a reconnect, and with the wait for a lock that the dead session held, far below 20 s (design §11). */
-const usual: SilenceLimits = { silentMs: 5_000, againMs: 3_000, lookMs: 4_000 }
+const usual: SilenceLimits = { silentMs: 5_000, againMs: 3_000, lookMs: 3_000 }
 
 /**
  * What the server says about a session: it works for us; it waits for us, having taken so many bytes of COPY; it is gone, or
@@ -83,13 +83,17 @@ function watchOf(
   }
   const see = (found: ServerSide): void => {
     if (quiet.traffic !== traffic() || client.readyForQuery === true) return
-    const stuck = found.kind === 'waiting' && before?.kind === 'waiting' && before.copied === found.copied
-    if (found.kind === 'gone' || stuck) {
+    // Twice the same: one look can be slow, or come in the moment in which the session is between two things.
+    const isDead =
+      (found.kind === 'gone' && before?.kind === 'gone') ||
+      (found.kind === 'waiting' && before?.kind === 'waiting' && before.copied === found.copied)
+    if (isDead) {
       cut(client)
       return
     }
     before = found
-    lookAtMs = performance.now() + (found.kind === 'waiting' ? limits.againMs : limits.silentMs)
+    const isSuspect = found.kind === 'waiting' || found.kind === 'gone'
+    lookAtMs = performance.now() + (isSuspect ? limits.againMs : limits.silentMs)
   }
   start()
   return () => {

@@ -68,6 +68,20 @@ it('closes in time when a commit gets no answer', async () => {
   expect(closed).toBe(true)
 })
 
+it('stays where the group is ahead until that is reached', async () => {
+  const { mirror, asked } = mirrorOf()
+  mirror.startAt(offset(9n))
+  mirror.moveTo(offset(5n))
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(asked).toEqual([])
+  mirror.moveTo(offset(9n))
+  await vi.advanceTimersByTimeAsync(500)
+  mirror.startAt(null)
+  mirror.moveTo(offset(3n))
+  await vi.advanceTimersByTimeAsync(500)
+  expect(asked).toEqual([9n, 3n])
+})
+
 it('forgets what somebody else will tell', async () => {
   const { mirror, asked } = mirrorOf(refused)
   mirror.moveTo(offset(5n))

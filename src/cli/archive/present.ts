@@ -55,6 +55,11 @@ function formatLog(log: RecoveredLogView): string[] {
     ...(log.reclassified === '0'
       ? []
       : [`    ${log.reclassified} events are dead letters by this version's verdict`]),
+    ...(log.unprovenOffsets === '0'
+      ? []
+      : [
+          `    offset ${nextOffset} is ${formatCount(log.unprovenOffsets)} behind the last leaf: nothing proves that there was nothing between them`,
+        ]),
     ...log.missing.map(formatMissing),
     ...(log.followedBy === undefined
       ? []

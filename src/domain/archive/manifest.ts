@@ -79,19 +79,25 @@ const log = z
     'has an origin that its parts do not make',
   )
   .refine((value) => BigInt(value.fromLeaf) <= BigInt(value.toLeaf), 'ends before it begins')
-  .refine(coversItsRange, 'has files that do not follow each other from its first leaf to its last')
+  .refine(coversItsRange, 'has files that do not follow each other from its first leaf and offset to its last')
 
 function coversItsRange(value: {
   fromLeaf: string
   toLeaf: string
+  fromOffset: string
+  toOffset: string
   files: z.infer<typeof leavesFile>[]
 }): boolean {
   let at = BigInt(value.fromLeaf)
-  for (const { fromLeaf, toLeaf, lines } of value.files) {
+  let atOffset = BigInt(value.fromOffset)
+  for (const { fromLeaf, toLeaf, fromOffset, toOffset, lines } of value.files) {
     if (BigInt(fromLeaf) !== at || BigInt(toLeaf) - at !== BigInt(lines) || lines === 0) return false
+    // Each leaf takes an offset or more.
+    if (BigInt(fromOffset) !== atOffset || BigInt(toOffset) - atOffset < BigInt(lines)) return false
     at = BigInt(toLeaf)
+    atOffset = BigInt(toOffset)
   }
-  return at === BigInt(value.toLeaf)
+  return at === BigInt(value.toLeaf) && atOffset === BigInt(value.toOffset)
 }
 
 const shape = z.strictObject({

@@ -5,9 +5,9 @@ export interface MissingRange {
   readonly where: 'archive' | 'tail'
   /**
    * `in-kafka`: ingest takes them again when it starts. `lost`: neither an archive nor Kafka has them. `unknown`: Kafka was not
-   * asked.
+   * asked, or cannot say. `truncated`: the log has these offsets, and Kafka ends before them.
    */
-  readonly state: 'in-kafka' | 'lost' | 'unknown'
+  readonly state: 'in-kafka' | 'lost' | 'unknown' | 'truncated'
   readonly fromLeaf: string
   /** What a note held elsewhere, or an archive, promises; null when nobody knows. */
   readonly toLeaf: string | null
@@ -29,6 +29,8 @@ export interface RecoveredLogView {
   readonly reclassified: string
   /** Where ingest goes on. */
   readonly nextOffset: string
+  /** Offsets behind the last leaf, before `nextOffset`: that they hold nothing, only the archive says. */
+  readonly unprovenOffsets: string
   readonly rootHash: string
   /** Size of the largest note held elsewhere whose root was arrived at; null when there was none to compare. */
   readonly provenTo: string | null
