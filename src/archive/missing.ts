@@ -81,7 +81,12 @@ function inArchives({ end, endOffset, unreachable }: LogChain, source: Source): 
   for (const { fromLeaf, toLeaf, fromOffset, toOffset } of unreachable) {
     if (BigInt(fromLeaf) > leaf)
       ranges.push({
-        ...{ where: 'archive', state: stateOf(source, at, BigInt(fromOffset)), fromLeaf: String(leaf), toLeaf: fromLeaf },
+        ...{
+          where: 'archive',
+          state: stateOf(source, at, BigInt(fromOffset)),
+          fromLeaf: String(leaf),
+          toLeaf: fromLeaf,
+        },
         ...{ fromOffset: String(at), toOffset: fromOffset },
         detail: `no archive holds these leaves, so those behind them up to ${toLeaf} could not be written either`,
       })

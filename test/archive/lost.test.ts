@@ -4,6 +4,10 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { HeldNote } from '../../src/archive/notesHeld.ts'
 import type { RecoveredLogView } from '../../src/domain/archive/recoveryView.ts'
 import { offset } from '../../src/domain/model.ts'
+import { openIncarnation } from '../../src/ingest/incarnation.ts'
+import { standingOf } from '../../src/ingest/standing.ts'
+import { createDatabase } from '../../src/store/database.ts'
+import { createStore } from '../../src/store/store.ts'
 import { appendTo } from '../store/fixture.ts'
 import { type TestDatabase, withClient } from '../support/database.ts'
 import { PlatformProcess, until } from '../support/platform.ts'
@@ -51,6 +55,12 @@ async function deleteBelow(topic: string, below: number): Promise<void> {
   await kafka.admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: String(below) }] })
 }
 
+async function committedGroup(topic: string, at: number): Promise<string> {
+  const groupId = randomUUID()
+  await kafka.admin.setOffsets({ groupId, topic, partitions: [{ partition: 0, offset: String(at) }] })
+  return groupId
+}
+
 async function recovered(
   { folder, notes }: Before,
   withNotes = true,
@@ -84,6 +94,8 @@ it('what Kafka deleted is lost: named, and ingest goes on behind it in another i
   const source = await before(60)
   const { topic } = source
   await deleteBelow(topic, 50)
+  // It had followed the log to its end, before the disaster.
+  const groupId = await committedGroup(topic, 60)
   const { database, log, complete } = await recovered(source)
   expect(complete).toBe(false)
   expect(log).toMatchObject({
@@ -96,7 +108,7 @@ it('what Kafka deleted is lost: named, and ingest goes on behind it in another i
   const ingest = new PlatformProcess('ingest', {
     KAFKA_BROKERS: testServers().kafkaBrokers,
     KAFKA_TOPICS: topic,
-    KAFKA_GROUP_ID: randomUUID(),
+    KAFKA_GROUP_ID: groupId,
     DATABASE_URL: database.appUrl,
   })
   try {
@@ -119,6 +131,36 @@ it('what Kafka deleted is lost: named, and ingest goes on behind it in another i
   const unpromised = await recovered(source, false)
   expect(unpromised.log).toMatchObject({ missing: [{ state: 'lost', toLeaf: null, toOffset: '50' }, {}] })
   expect(unpromised.log).not.toHaveProperty('followedBy')
+})
+
+it('a log that its group was ahead of stays closed until an operator opens the next incarnation', async () => {
+  const source = await before(60)
+  const { topic } = source
+  await deleteBelow(topic, 50)
+  const groupId = await committedGroup(topic, 60)
+  const { database, log } = await recovered(source, false)
+  expect(log).toMatchObject({ nextOffset: '40', missing: [{ state: 'lost' }, { state: 'in-kafka' }] })
+  const connections = createDatabase({ url: database.appUrl })
+  try {
+    const { writer } = createStore(connections)
+    const stored = await writer.findLog(topic, 0)
+    if (stored === null) throw new Error('no log')
+    const { directory } = broker
+    expect(await standingOf(directory, groupId, stored)).toMatchObject({ code: 'COMMITS_LOST' })
+    const opened = await openIncarnation({ writer, directory, groupId }, stored)
+    expect(opened).toMatchObject({ incarnation: 2, startOffset: 50n })
+    expect(await standingOf(directory, groupId, opened)).toEqual({ kind: 'continue' })
+  } finally {
+    await connections.close()
+  }
+})
+
+it('a log that Kafka ends below is not whole', async () => {
+  const source = await before(30)
+  expect(await recovered(source, false)).toMatchObject({
+    complete: false,
+    log: { missing: [{ state: 'truncated', fromOffset: '30', toOffset: '40' }] },
+  })
 })
 
 it('what a note promises and Kafka never held again is lost, as is all of a topic that is gone', async () => {

@@ -79,7 +79,10 @@ const log = z
     'has an origin that its parts do not make',
   )
   .refine((value) => BigInt(value.fromLeaf) <= BigInt(value.toLeaf), 'ends before it begins')
-  .refine(coversItsRange, 'has files that do not follow each other from its first leaf and offset to its last')
+  .refine(
+    coversItsRange,
+    'has files that do not follow each other from its first leaf and offset to its last',
+  )
 
 function coversItsRange(value: {
   fromLeaf: string
