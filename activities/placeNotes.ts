@@ -1,7 +1,10 @@
 /** Notes on their way to a place outside the database. */
+import type { KeyPeriod } from '../src/domain/evidence/keyPeriods.ts'
+import { nameOf } from '../src/domain/evidence/origin.ts'
+import { openStoredNote } from '../src/domain/evidence/storedNote.ts'
 import type { LeafIndex, LogId } from '../src/domain/model.ts'
 import { LogNotTaken, ServiceError } from '../src/errors.ts'
-import type { NotePlace, NoteStore, NoteToPlace } from '../src/ports.ts'
+import type { LogState, NoteId, NotePlace, NoteStore, NoteToPlace, WaitingNote } from '../src/ports.ts'
 import type { PlacedNotes, PlaceNotesInput } from './contract.ts'
 import type { ActivityDependencies, ActivityScope } from './dependencies.ts'
 
@@ -9,13 +12,32 @@ const SLICE_MS = 20_000
 /** Logs of which the place does not answer before it is taken to be away. */
 const MAX_FAILED_LOGS = 3
 
+/** Notes that are not what their rows say, in one attempt; nobody but a forger makes any. */
+const MAX_REFUSED = 1_000
+
+type Dependencies = Pick<
+  ActivityDependencies,
+  'notes' | 'places' | 'observer' | 'now' | 'log' | 'signingKeys'
+>
+
+/** Of one attempt. */
+interface Attempt {
+  readonly failed: Map<LogId, ServiceError>
+  readonly refused: NoteId[]
+  /** What is thrown in the end. */
+  first: ServiceError | null
+  readonly held: Map<LogId, LeafIndex>
+  readonly logs: Map<LogId, LogState | null>
+  placed: number
+}
+
 /**
- * Sends what waits, log by log from the smallest size on, for some seconds. A note that fails holds up its own log only; in
- * the end the first failure is thrown, so that all is tried again later. Throws UNKNOWN_PLACE, PLACE_UNAVAILABLE,
- * DATABASE_UNAVAILABLE.
+ * Sends what waits, log by log from the smallest size on, for some seconds. A note that fails holds up its own log only, and
+ * one that its row, its log or the keys of its time belie is never sent, and holds up nothing; in the end the first failure
+ * is thrown, so that all is tried again later. Throws UNKNOWN_PLACE, PLACE_UNAVAILABLE, DATABASE_UNAVAILABLE.
  */
 export async function placeNotes(
-  deps: Pick<ActivityDependencies, 'notes' | 'places' | 'observer' | 'now'>,
+  deps: Dependencies,
   { signal }: Pick<ActivityScope, 'signal'>,
   { place: name }: PlaceNotesInput,
 ): Promise<PlacedNotes> {
@@ -23,26 +45,70 @@ export async function placeNotes(
   if (place === undefined)
     throw new ServiceError('UNKNOWN_PLACE', `place: this worker's NOTE_PLACES has none of this name`)
   const deadlineMs = deps.now() + SLICE_MS
-  const failed = new Map<LogId, ServiceError>()
-  const held = new Map<LogId, LeafIndex>()
-  let placed = 0
+  const attempt: Attempt = {
+    failed: new Map(),
+    refused: [],
+    first: null,
+    held: new Map(),
+    logs: new Map(),
+    placed: 0,
+  }
+  const { failed, refused } = attempt
   for (;;) {
-    const found = await deps.notes.notesToPlace(name)
+    const found = await deps.notes.notesToPlace(name, refused)
     const waiting = inTurn(found, deps.now()).filter(({ logId }) => !failed.has(logId))
     if (waiting.length === 0) break
+    // Behind the notes: what signed them is there by now.
+    const { periods } = await deps.signingKeys.keyState()
+    // Another note of the size may be good: it comes before the larger ones of its log.
+    const again = new Set<LogId>()
     for (const note of waiting) {
       signal.throwIfAborted()
-      if (failed.has(note.logId)) continue
-      if (deps.now() >= deadlineMs && placed > 0) return { placed, more: true }
-      if (deps.now() >= deadlineMs && failed.size > 0) throw firstOf(failed)
-      const failure = await placeOne(deps, place, note, held, signal)
-      if (failure === null) placed++
-      else failed.set(note.logId, failure)
-      if (isAway(failed)) throw firstOf(failed)
+      if (failed.has(note.logId) || again.has(note.logId)) continue
+      if (deps.now() >= deadlineMs && attempt.placed > 0) return { placed: attempt.placed, more: true }
+      if (deps.now() >= deadlineMs && attempt.first !== null) throw inTheEnd(attempt.first)
+      const flaw = await flawOf(deps, note, periods, attempt.logs)
+      if (flaw === null) await placeOne(deps, place, note, attempt, signal)
+      else {
+        await refuse(deps, name, note, flaw, attempt)
+        again.add(note.logId)
+      }
+      if (attempt.first !== null && (isAway(failed) || refused.length >= MAX_REFUSED))
+        throw inTheEnd(attempt.first)
     }
   }
-  if (failed.size > 0) throw firstOf(failed)
-  return { placed, more: false }
+  if (attempt.first !== null) throw inTheEnd(attempt.first)
+  return { placed: attempt.placed, more: false }
+}
+
+/** What the note does not say though its row does; null for a good one. Whoever may insert rows holds no key. */
+async function flawOf(
+  { log }: Pick<Dependencies, 'log'>,
+  { logId, note, size, root, signedAtMs }: WaitingNote,
+  periods: readonly KeyPeriod[],
+  logs: Map<LogId, LogState | null>,
+): Promise<string | null> {
+  const state = logs.get(logId) ?? (await log.logById(logId))
+  logs.set(logId, state)
+  if (state === null) return 'there is no such log'
+  if (signedAtMs === null) return 'it was made at no time'
+  const opened = openStoredNote({ note, log: nameOf(state), size, root, signedAtMs }, periods)
+  return opened.ok ? null : opened.detail
+}
+
+async function refuse(
+  { notes, observer }: Dependencies,
+  place: string,
+  note: WaitingNote,
+  flaw: string,
+  attempt: Attempt,
+): Promise<void> {
+  const { checkpointId, logId } = note
+  const detail = `the note of the checkpoint ${checkpointId} is not sent: ${flaw}`
+  attempt.refused.push({ checkpointId, logId })
+  attempt.first ??= new ServiceError('NOTE_REFUSED', detail)
+  observer.noteFailed(place)
+  await notes.recordFailure(place, note, { code: 'NOTE_REFUSED', detail })
 }
 
 /**
@@ -68,32 +134,32 @@ const isAway = (failed: ReadonlyMap<LogId, ServiceError>): boolean =>
     (error) => error.code === 'PLACE_UNAVAILABLE' && !(error instanceof LogNotTaken),
   ).length >= MAX_FAILED_LOGS
 
-function firstOf(failed: ReadonlyMap<LogId, ServiceError>): ServiceError {
-  const [first] = failed.values()
-  return new ServiceError('PLACE_UNAVAILABLE', first?.message ?? 'a note was not taken', { cause: first })
-}
+const inTheEnd = (first: ServiceError): ServiceError =>
+  new ServiceError('PLACE_UNAVAILABLE', first.message, { cause: first })
 
-/** The failure, written down; null when what became of the note is. */
+/** Also writes down a failure. */
 async function placeOne(
   { notes, observer }: { readonly notes: NoteStore; readonly observer: ActivityDependencies['observer'] },
   place: NotePlace,
   note: NoteToPlace,
-  held: Map<LogId, LeafIndex>,
+  attempt: Attempt,
   signal: AbortSignal,
-): Promise<ServiceError | null> {
+): Promise<void> {
   const { logId, size } = note
+  const { held, failed } = attempt
   try {
     const heldSize = held.get(logId) ?? (await notes.heldSize(place.name, logId))
     const placement = await place.place(note, { heldSize, signal })
     await notes.recordPlacement(place.name, note, placement)
     held.set(logId, placement.outcome === 'held' && size > heldSize ? size : heldSize)
     observer.notePlaced(place.name, placement.outcome)
-    return null
+    attempt.placed++
   } catch (error) {
     if (signal.aborted || !(error instanceof ServiceError) || isOurs(error)) throw error
     observer.noteFailed(place.name)
     await notes.recordFailure(place.name, note, { code: error.code, detail: error.message })
-    return error
+    failed.set(logId, error)
+    attempt.first ??= error
   }
 }
 

@@ -1,5 +1,5 @@
 /** Notes held elsewhere (src/store, src/places). */
-import type { LeafIndex, LogId } from '../domain/model.ts'
+import type { Hash, LeafIndex, LogId } from '../domain/model.ts'
 
 /** A signed note that a place does not have yet. */
 export interface NoteToPlace {
@@ -8,6 +8,16 @@ export interface NoteToPlace {
   readonly size: LeafIndex
   readonly note: string
 }
+
+/** With what is stored beside it, which the note must say too. */
+export interface WaitingNote extends NoteToPlace {
+  readonly root: Hash
+  /** When its checkpoint was made, ms since the epoch; null for the infinities. */
+  readonly signedAtMs: number | null
+}
+
+/** The note of one log in one checkpoint. */
+export type NoteId = Pick<NoteToPlace, 'checkpointId' | 'logId'>
 
 /** What became of a note at a place, for good. */
 export type Placement =
@@ -38,7 +48,7 @@ export interface PlaceStanding {
   readonly oldestWaiting: Date | null
   readonly conflicts: number
   readonly lastPlaced: Date | null
-  /** The newest failure, when nothing was placed after it. */
+  /** The newest failure of a note that still waits. */
   readonly failure: { readonly code: string; readonly detail: string; readonly at: Date } | null
 }
 
@@ -53,8 +63,8 @@ export interface PlacedNote {
 }
 
 export interface NoteStore {
-  /** Notes that the place does not have, some of each log, by size. */
-  notesToPlace(place: string): Promise<readonly NoteToPlace[]>
+  /** Notes that the place does not have, some of each log, by size; `except`: passed over for others of the same log and size. */
+  notesToPlace(place: string, except?: readonly NoteId[]): Promise<readonly WaitingNote[]>
   /** The largest size of the log that the place holds, or 0. */
   heldSize(place: string, logId: LogId): Promise<LeafIndex>
   /** Once for each place, log and size: a second word changes nothing. */

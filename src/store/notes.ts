@@ -1,6 +1,15 @@
 import { drizzle, sql } from '../../drizzle/orm.ts'
+import { hashFromBytes } from '../domain/hash.ts'
 import { type LeafIndex, type LogId, leafIndex, logId } from '../domain/model.ts'
-import type { NoteStore, NoteToPlace, PlacedNote, Placement, PlaceStanding } from '../ports.ts'
+import type {
+  NoteId,
+  NoteStore,
+  NoteToPlace,
+  PlacedNote,
+  Placement,
+  PlaceStanding,
+  WaitingNote,
+} from '../ports.ts'
 import { isUuid } from './checkpoints.ts'
 import type { Database } from './database.ts'
 import { guarded } from './failure.ts'
@@ -16,6 +25,8 @@ const SETTLED_FOR_MS = 600_000
 /** The same failure of a note is written down once in this time. */
 const SAME_FAILURE_MINUTES = 5
 const MAX_DETAIL_LENGTH = 1_000
+/** Of the newest failures of a place, so many are looked at for one of a note that still waits. */
+const MAX_FAILURES = 2_000
 
 type Db = ReturnType<typeof drizzle>
 
@@ -43,8 +54,8 @@ export function createNoteStore(database: Database, now: () => number = Date.now
     return toStanding(place, row)
   }
   return {
-    notesToPlace: (place) =>
-      guarded('looking for notes to send', () => readNotes(db, place, settledOf(place))),
+    notesToPlace: (place, except = []) =>
+      guarded('looking for notes to send', () => readNotes(db, place, settledOf(place), except)),
     heldSize: (place, id) => guarded('looking for what a place holds', () => readHeldSize(db, place, id)),
     recordPlacement: (place, note, placement) =>
       guarded('recording where a note is held', () => insertPlacement(db, place, note, placement)),
@@ -64,43 +75,63 @@ export function createNoteStore(database: Database, now: () => number = Date.now
   }
 }
 
+const exceptText = (except: readonly NoteId[]) =>
+  except.length === 0
+    ? sql``
+    : sql` and not exists (select from unnest(${sql.param(except.map((id) => id.checkpointId))}::uuid[],
+                                             ${sql.param(except.map((id) => id.logId))}::integer[]) x (checkpoint_id, log_id)
+                          where x.checkpoint_id = p.checkpoint_id and x.log_id = p.log_id)`
+
 /** One for each log and size: several checkpoints may say the same. */
-const waitingText = (place: string, settledSequence: string) => sql`
-  select distinct on (p.log_id, p.size) p.log_id, p.size, p.checkpoint_id, p.note, c.created_at
+const waitingText = (place: string, settledSequence: string, except: readonly NoteId[] = []) => sql`
+  select distinct on (p.log_id, p.size) p.log_id, p.size, p.checkpoint_id, p.note, p.root_hash, c.created_at, c.sequence
     from public.checkpoints c
     join public.checkpoint_positions p on p.checkpoint_id = c.id
    where c.sequence > ${settledSequence}::bigint and p.note is not null
      and not exists (select from public.note_placements d
-                      where d.place = ${place} and d.log_id = p.log_id and d.size = p.size)
+                      where d.place = ${place} and d.log_id = p.log_id and d.size = p.size)${exceptText(except)}
    order by p.log_id, p.size, c.sequence`
+
+/** Null for the infinities, which a row that nobody here wrote may have. */
+const finiteMs = (column: string) =>
+  sql.raw(`case when isfinite(${column}) then (extract(epoch from ${column}) * 1000)::bigint end`)
 
 interface WaitingRow extends Record<string, unknown> {
   readonly log_id: number
   readonly size: string
   readonly checkpoint_id: string
   readonly note: string
+  readonly root_hash: Buffer
+  readonly created_ms: string | null
 }
 
 /**
  * The same, some of each log: without a mark behind which all is settled, each log's index is read from its smallest size
  * on, so that a place that is new to a large installation does not cost a sort of everything at each look.
  */
-const someOfEachText = (place: string) => sql`
-  select l.id as log_id, w.size, w.checkpoint_id, w.note
+const someOfEachText = (place: string, except: readonly NoteId[]) => sql`
+  select l.id as log_id, w.size, w.checkpoint_id, w.note, w.root_hash, c.created_at
     from public.partition_logs l
     cross join lateral (
-      select distinct on (p.size) p.size, p.checkpoint_id, p.note
+      select distinct on (p.size) p.size, p.checkpoint_id, p.note, p.root_hash
         from public.checkpoint_positions p
        where p.log_id = l.id and p.note is not null
          and not exists (select from public.note_placements d
-                          where d.place = ${place} and d.log_id = p.log_id and d.size = p.size)
-       order by p.size, p.checkpoint_id limit ${NOTES_PER_LOG}) w`
+                          where d.place = ${place} and d.log_id = p.log_id and d.size = p.size)${exceptText(except)}
+       order by p.size, p.checkpoint_id limit ${NOTES_PER_LOG}) w
+    join public.checkpoints c on c.id = w.checkpoint_id`
 
 /** The smallest of each log first, then the next ones: a log that a place does not take holds up no other. */
-async function readNotes(db: Db, place: string, settledSequence: string): Promise<readonly NoteToPlace[]> {
-  const waiting = settledSequence === '0' ? someOfEachText(place) : waitingText(place, settledSequence)
+async function readNotes(
+  db: Db,
+  place: string,
+  settledSequence: string,
+  except: readonly NoteId[],
+): Promise<readonly WaitingNote[]> {
+  const waiting =
+    settledSequence === '0' ? someOfEachText(place, except) : waitingText(place, settledSequence, except)
   const { rows } = await db.execute<WaitingRow>(sql`
-    select log_id, size, checkpoint_id, note
+    select log_id, size, checkpoint_id, note, root_hash, ${finiteMs('created_at')} as created_ms
       from (select w.*, row_number() over (partition by log_id order by size) as nth from (${waiting}) w) w
      where nth <= ${NOTES_PER_LOG} order by nth, log_id limit ${MAX_NOTES}`)
   return rows.map((row) => ({
@@ -108,6 +139,8 @@ async function readNotes(db: Db, place: string, settledSequence: string): Promis
     checkpointId: row.checkpoint_id,
     size: leafIndex(BigInt(row.size)),
     note: row.note,
+    root: hashFromBytes(row.root_hash),
+    signedAtMs: row.created_ms === null ? null : Number(row.created_ms),
   }))
 }
 
@@ -162,7 +195,8 @@ async function readStanding(db: Db, place: string, settledSequence: string): Pro
   const { rows } = await db.execute<StandingRow>(sql`
     with waiting as (${waitingText(place, settledSequence)})
     select (select count(*) from waiting) as waiting,
-           (select (extract(epoch from min(created_at)) * 1000)::bigint from waiting) as oldest_ms,
+           (select (extract(epoch from min(created_at) filter (where isfinite(created_at))) * 1000)::bigint
+              from waiting) as oldest_ms,
            (select sequence from public.checkpoints
              where created_at < clock_timestamp() - make_interval(mins => ${SETTLED_MINUTES})
              order by sequence desc limit 1) as settled,
@@ -171,8 +205,13 @@ async function readStanding(db: Db, place: string, settledSequence: string): Pro
              where place = ${place}) as placed_ms,
            f.code, f.detail, (extract(epoch from f.failed_at) * 1000)::bigint as failed_ms
       from (select) one
-      left join lateral (select code, detail, failed_at from public.note_failures
-                          where place = ${place} order by sequence desc limit 1) f on true`)
+      left join lateral (
+        select code, detail, failed_at
+          from (select * from public.note_failures where place = ${place} order by sequence desc
+                 limit ${MAX_FAILURES}) f
+         where not exists (select from public.note_placements d
+                            where d.place = ${place} and d.log_id = f.log_id and d.size = f.size)
+         order by sequence desc limit 1) f on exists (select from waiting)`)
   return onlyRow(rows, 'the standing')
 }
 

@@ -1,6 +1,6 @@
 /** Notes on their way to folders, with a real database: what waits, what holds up what, and what is written down. */
 import { randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
@@ -8,7 +8,9 @@ import { placeNotes } from '../../activities/placeNotes.ts'
 import { storeCheckpoint } from '../../activities/storeCheckpoint.ts'
 import { createReadiness } from '../../src/api/health.ts'
 import { notesProbe } from '../../src/api/notesProbe.ts'
+import { signCheckpoint } from '../../src/domain/evidence/checkpointNote.ts'
 import { notePath, originOf } from '../../src/domain/evidence/notePlace.ts'
+import { hashToBytes } from '../../src/domain/hash.ts'
 import { LogNotTaken, ServiceError } from '../../src/errors.ts'
 import { createMetrics } from '../../src/metrics/metrics.ts'
 import { registerPlaceMetrics } from '../../src/metrics/notes.ts'
@@ -109,7 +111,9 @@ it('a place that is new gets everything, also where nothing was unsettled for lo
   expect(await notes.standingOf([place.name])).toMatchObject([{ waiting: 0 }])
   await checkpointOf(topic, '200')
   expect(await notes.standingOf([place.name])).toMatchObject([{ waiting: 1 }])
-  expect(await notes.notesToPlace(place.name)).toMatchObject([{ size: 200n }])
+  const found = await notes.notesToPlace(place.name)
+  expect(found).toMatchObject([{ size: 200n }])
+  expect(await notes.notesToPlace(place.name, found)).toEqual([])
   // Put back to a backup, a database numbers new checkpoints from lower on: after a while it is looked at whole.
   await settle(place)
   await withClient(platform.database.adminUrl, async (client) => {
@@ -176,6 +180,78 @@ it('many logs that a place does not take, or that are damaged, hold up no other'
   await expect(sendTo(mixed)).rejects.toMatchObject({ message: 'no such log' })
   expect(existsSync(folder.fileOf(taken.note, taken.size))).toBe(true)
   await settle(folder)
+})
+
+it('a note that its row, its log or the keys belie is never sent, and holds up no good one', async () => {
+  const place = aPlace()
+  await settle(place)
+  const [mine, other] = [await aLog(), await aLog()]
+  const good = await checkpointOf(mine, '100')
+  const elsewhere = await checkpointOf(other, '100')
+  const later = await checkpointOf(mine)
+  const origin = originOf(good.note) ?? ''
+  const stranger = signCheckpoint({ origin, size: 50n, root: good.rootHash, extensions: [] }, [
+    testKey('example.com/ingest', 7),
+  ])
+  const rows: readonly [id: string, at: string, size: number, note: string][] = [
+    // Before and behind the genuine one, of its size and of others.
+    [`00000000${randomUUID().slice(8)}`, 'now()', 100, elsewhere.note],
+    [`ffffffff${randomUUID().slice(8)}`, 'now()', 100, 'no note'],
+    [randomUUID(), "'-infinity'", 100, good.note],
+    [randomUUID(), 'now()', 50, good.note],
+    [randomUUID(), 'now()', 50, stranger],
+  ]
+  await withClient(platform.database.appUrl, async (client) => {
+    for (const [id, at, size, note] of rows) {
+      await client.query(
+        `insert into checkpoints (id, topic, created_at, created_by) values ($1, $2, ${at}, 'forger')`,
+        [id, mine],
+      )
+      await client.query(
+        `insert into checkpoint_positions (checkpoint_id, log_id, partition, "offset", size, root_hash, note)
+         values ($1, $2, 0, $3, $3, $4, $5)`,
+        [id, good.logId, size, hashToBytes(good.rootHash), note],
+      )
+    }
+  })
+  await expect(place.send()).rejects.toMatchObject({
+    code: 'PLACE_UNAVAILABLE',
+    message: expect.stringContaining('is not sent'),
+  })
+  for (const { note, size } of [good, elsewhere, later])
+    expect(readFileSync(place.fileOf(note, size), 'utf8')).toBe(note)
+  expect(existsSync(place.fileOf(good.note, 50n))).toBe(false)
+  // The size that only forged rows have goes on waiting, and says so; what was placed is not spoken of.
+  const ids = rows.filter(([, , size]) => size === 50).map(([id]) => id)
+  const standing = await place.standing()
+  expect(standing).toMatchObject({ waiting: 1, conflicts: 0, failure: { code: 'NOTE_REFUSED' } })
+  expect(ids.some((id) => standing?.failure?.detail.includes(id))).toBe(true)
+  await withClient(platform.database.adminUrl, (client) =>
+    withoutGuards(client, async () => {
+      const forged = rows.map(([id]) => id)
+      await client.query('delete from checkpoint_positions where checkpoint_id = any($1)', [forged])
+      await client.query('delete from checkpoints where id = any($1)', [forged])
+    }),
+  )
+  await settle(place)
+})
+
+it('a failure is shown as long as its note waits, and no longer', async () => {
+  const place = aPlace()
+  await settle(place)
+  const [gone, waits] = [await checkpointOf(await aLog()), await checkpointOf(await aLog())]
+  const { notes } = platform.store
+  const both = await notes.notesToPlace(place.name)
+  const noteOf = (id: number) => both.find(({ logId }) => logId === id) ?? Promise.reject(new Error('none'))
+  const fail = async (id: number, detail: string) =>
+    notes.recordFailure(place.name, await noteOf(id), { code: 'PLACE_UNAVAILABLE', detail })
+  await fail(waits.logId, 'of what waits')
+  await fail(gone.logId, 'newer, and over')
+  expect(await place.standing()).toMatchObject({ waiting: 2, failure: { detail: 'newer, and over' } })
+  await notes.recordPlacement(place.name, await noteOf(gone.logId), { outcome: 'held' })
+  expect(await place.standing()).toMatchObject({ waiting: 1, failure: { detail: 'of what waits' } })
+  await notes.recordPlacement(place.name, await noteOf(waits.logId), { outcome: 'held' })
+  expect(await place.standing()).toMatchObject({ waiting: 0, failure: null })
 })
 
 it('something else that a place holds is an alarm, in readiness and metrics, and stops nothing', async () => {
