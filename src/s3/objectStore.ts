@@ -56,15 +56,26 @@ export interface ObjectStore {
 }
 
 const CONNECT_MS = 5_000
+/** Until the answer begins, for what is small. */
 const REQUEST_MS = 30_000
+/** Without a byte in either direction, in request times: whoever reads an object as a stream may pause to write. */
+const MAX_SILENCE = 4
+/** What is put may be large: the slowest line that is waited for, 64 kB/s. */
+const SLOWEST_BYTES_PER_MS = 64
+/** Longest that a timer of Node.js can be set to. */
+const MAX_TIMER_MS = 2_147_483_647
 const ATTEMPTS = 2
 const MS_PER_DAY = 86_400_000
 
 /** Opens nothing yet. Without credentials the SDK looks for them as it always does: AWS_*, profiles, the machine's role. */
-export function createObjectStore(place: S3Place, credentials: S3Credentials | null): ObjectStore {
+export function createObjectStore(
+  place: S3Place,
+  credentials: S3Credentials | null,
+  { requestMs = REQUEST_MS }: { readonly requestMs?: number } = {},
+): ObjectStore {
   let loaded: Promise<Loaded> | null = null
   const load = (): Promise<Loaded> => {
-    loaded ??= loadClient(place, credentials)
+    loaded ??= loadClient(place, credentials, requestMs)
     return loaded
   }
   const { bucket } = place
@@ -93,7 +104,8 @@ export function createObjectStore(place: S3Place, credentials: S3Credentials | n
       guarded('writing', async ({ client, sdk }) => {
         const command = new sdk.PutObjectCommand(inputOf(bucket, key, content, options))
         try {
-          await client.send(command, { abortSignal: options.signal })
+          const requestTimeout = putMs(requestMs, content)
+          await client.send(command, { abortSignal: options.signal, requestTimeout })
           return 'stored'
         } catch (error) {
           if (options.ifAbsent === true && statusOf(error) === 412) return 'exists'
@@ -167,7 +179,17 @@ interface Loaded {
 
 const silent = (): void => undefined
 
-async function loadClient(place: S3Place, credentials: S3Credentials | null): Promise<Loaded> {
+const lengthOf = (content: ObjectContent): number =>
+  Buffer.isBuffer(content) ? content.length : content.bytes
+
+const putMs = (requestMs: number, content: ObjectContent): number =>
+  Math.min(requestMs + Math.ceil(lengthOf(content) / SLOWEST_BYTES_PER_MS), MAX_TIMER_MS)
+
+async function loadClient(
+  place: S3Place,
+  credentials: S3Credentials | null,
+  requestMs: number,
+): Promise<Loaded> {
   const sdk = await import('@aws-sdk/client-s3')
   const client = new sdk.S3Client({
     region: place.region,
@@ -178,7 +200,13 @@ async function loadClient(place: S3Place, credentials: S3Credentials | null): Pr
     responseChecksumValidation: 'WHEN_REQUIRED',
     // What goes wrong, whoever asked is told; otherwise the SDK writes to the console.
     logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
-    requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: REQUEST_MS },
+    requestHandler: {
+      connectionTimeout: CONNECT_MS,
+      requestTimeout: requestMs,
+      // Otherwise it is only written to the log.
+      throwOnRequestTimeout: true,
+      socketTimeout: MAX_SILENCE * requestMs,
+    },
     ...(place.endpoint !== null && { endpoint: place.endpoint }),
     // A copy: the SDK writes into it, and a configuration is frozen.
     ...(credentials !== null && { credentials: { ...credentials } }),
@@ -198,7 +226,7 @@ function inputOf(
     Bucket: bucket,
     Key: key,
     Body: isBytes ? content : createReadStream(content.path),
-    ContentLength: isBytes ? content.length : content.bytes,
+    ContentLength: lengthOf(content),
     ChecksumSHA256: hashToBytes(hash).toString('base64'),
     ...(ifAbsent === true && { IfNoneMatch: '*' }),
     ...(lock !== undefined && {

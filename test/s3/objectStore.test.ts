@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DeleteObjectCommand, ListObjectVersionsCommand } from '@aws-sdk/client-s3'
@@ -142,5 +145,42 @@ describe.skipIf(missing !== null)('objects in a bucket', () => {
       expect(String(failure)).not.toContain(secretAccessKey)
       await expect(store.get('x', 100, signal)).rejects.toMatchObject({ code: 'PLACE_UNAVAILABLE' })
     }
+  })
+})
+
+describe('a server that goes silent is given up', () => {
+  // All that a bucket's server may stop at: before it answers, or within an answer.
+  let answer: RequestListener = () => undefined
+  const server = createServer((request, response) => answer(request, response))
+  let store: ObjectStore
+  beforeAll(async () => {
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const place = { bucket: 'b', prefix: '', region: 'us-east-1', endpoint, pathStyle: true, lock: null }
+    store = createObjectStore(place, { accessKeyId: 'a', secretAccessKey: 's' }, { requestMs: 300 })
+  })
+  afterAll(() => {
+    store.close()
+    server.close()
+    server.closeAllConnections()
+  })
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['put', () => store.put('x', Buffer.from('x'), { signal })],
+    ['put much', () => store.put('x', Buffer.alloc(100_000_000), { signal })],
+    ['get', () => store.get('x', 100, signal)],
+    ['list', () => store.list('x', signal).next()],
+    ['versions', () => store.versions('x', signal).next()],
+  ])('at %s', async (_, ask) => {
+    answer = () => undefined
+    await expect(ask()).rejects.toMatchObject({
+      code: 'PLACE_UNAVAILABLE',
+      message: expect.stringMatching(/ETIMEDOUT|TimeoutError/),
+    })
+  })
+
+  it('within an object', async () => {
+    answer = (_request, response) => response.writeHead(200, { 'content-length': '10' }).write('half')
+    await expect(store.get('x', 100, signal)).rejects.toMatchObject({ code: 'PLACE_UNAVAILABLE' })
   })
 })
