@@ -71,7 +71,7 @@ export interface NoteStore {
   recordPlacement(place: string, note: NoteToPlace, placement: Placement): Promise<void>
   /** The same failure again is written down every few minutes only. */
   recordFailure(place: string, note: NoteToPlace, failure: { code: string; detail: string }): Promise<void>
-  /** In the order of the places. */
+  /** In the order of the places. Of a place that is being looked at already, what that look brings. */
   standingOf(places: readonly string[]): Promise<readonly PlaceStanding[]>
   /** Of the logs and sizes that the checkpoint has, by place. */
   placedNotes(checkpointId: string): Promise<readonly PlacedNote[]>

@@ -28,11 +28,16 @@ const MAX_DETAIL_LENGTH = 1_000
 /** Of the newest failures of a place, so many are looked at for one of a note that still waits. */
 const MAX_FAILURES = 2_000
 
+const UNSETTLED: Settled = { sequence: '0', untilMs: 0, waiting: 0 }
+
 type Db = ReturnType<typeof drizzle>
 
+/** Up to a checkpoint's sequence nothing waits at a place. */
 interface Settled {
   readonly sequence: string
   readonly untilMs: number
+  /** Notes of checkpoints behind it that waited. */
+  readonly waiting: number
 }
 
 /**
@@ -42,16 +47,27 @@ interface Settled {
 export function createNoteStore(database: Database, now: () => number = Date.now): NoteStore {
   const db = drizzle(database.readers)
   const settled = new Map<string, Settled>()
-  const settledOf = (place: string): string => {
+  const settledOf = (place: string): Settled => {
     const known = settled.get(place)
-    return known === undefined || known.untilMs < now() ? '0' : known.sequence
+    return known === undefined || known.untilMs < now() ? UNSETTLED : known
   }
-  const standing = async (place: string): Promise<PlaceStanding> => {
-    const from = settledOf(place)
+  const look = async (place: string): Promise<PlaceStanding> => {
+    const { sequence: from, untilMs } = settledOf(place)
     const row = await readStanding(db, place, from)
-    if (row.waiting === '0' && row.settled !== null && from === '0')
-      settled.set(place, { sequence: row.settled, untilMs: now() + SETTLED_FOR_MS })
+    if (row.settled !== null)
+      settled.set(place, {
+        sequence: row.settled,
+        untilMs: from === '0' ? now() + SETTLED_FOR_MS : untilMs,
+        waiting: Number(row.waiting),
+      })
     return toStanding(place, row)
+  }
+  // Readiness, metrics and the relay of a process ask side by side, also while an answer takes long: one look serves all.
+  const pending = new Map<string, Promise<PlaceStanding>>()
+  const standing = (place: string): Promise<PlaceStanding> => {
+    const looking = pending.get(place) ?? look(place).finally(() => pending.delete(place))
+    pending.set(place, looking)
+    return looking
   }
   return {
     notesToPlace: (place, except = []) =>
@@ -106,7 +122,7 @@ interface WaitingRow extends Record<string, unknown> {
 }
 
 /**
- * The same, some of each log: without a mark behind which all is settled, each log's index is read from its smallest size
+ * The same, some of each log: where much waits, or nothing is known to be settled, each log's index is read from its smallest size
  * on, so that a place that is new to a large installation does not cost a sort of everything at each look.
  */
 const someOfEachText = (place: string, except: readonly NoteId[]) => sql`
@@ -125,11 +141,11 @@ const someOfEachText = (place: string, except: readonly NoteId[]) => sql`
 async function readNotes(
   db: Db,
   place: string,
-  settledSequence: string,
+  { sequence, waiting: behind }: Settled,
   except: readonly NoteId[],
 ): Promise<readonly WaitingNote[]> {
-  const waiting =
-    settledSequence === '0' ? someOfEachText(place, except) : waitingText(place, settledSequence, except)
+  const isMuch = sequence === '0' || behind > MAX_NOTES
+  const waiting = isMuch ? someOfEachText(place, except) : waitingText(place, sequence, except)
   const { rows } = await db.execute<WaitingRow>(sql`
     select log_id, size, checkpoint_id, note, root_hash, ${finiteMs('created_at')} as created_ms
       from (select w.*, row_number() over (partition by log_id order by size) as nth from (${waiting}) w) w
@@ -197,7 +213,7 @@ async function readStanding(db: Db, place: string, settledSequence: string): Pro
     select (select count(*) from waiting) as waiting,
            (select (extract(epoch from min(created_at) filter (where isfinite(created_at))) * 1000)::bigint
               from waiting) as oldest_ms,
-           (select sequence from public.checkpoints
+           (select least(sequence, (select min(w.sequence) - 1 from waiting w)) from public.checkpoints
              where created_at < clock_timestamp() - make_interval(mins => ${SETTLED_MINUTES})
              order by sequence desc limit 1) as settled,
            (select count(*) from public.note_placements where place = ${place} and outcome = 'conflict') as conflicts,

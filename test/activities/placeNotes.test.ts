@@ -124,6 +124,45 @@ it('a place that is new gets everything, also where nothing was unsettled for lo
   expect(await notes.standingOf([place.name])).toMatchObject([{ waiting: 0 }])
   now += 3_600_000
   expect((await notes.standingOf([place.name]))[0]?.waiting).toBeGreaterThan(0)
+  // What is old and waits holds the mark back, and is seen at every look.
+  expect((await notes.standingOf([place.name]))[0]?.waiting).toBeGreaterThan(0)
+  expect((await notes.notesToPlace(place.name)).map(({ size: of }) => of)).toContain(300n)
+})
+
+it('who asks for the standing at once gets one look; a mark keeps the next one short while an old note waits', async () => {
+  const place = aPlace()
+  await settle(place)
+  const texts: string[] = []
+  const readers = new Proxy(platform.connections.readers, {
+    get(pool, name) {
+      if (name !== 'query') return Reflect.get(pool, name)
+      return (query: { readonly text: string }, values: readonly unknown[]) => {
+        texts.push(`${query.text} -- ${JSON.stringify(values)}`)
+        return pool.query(query, [...values])
+      }
+    },
+  })
+  const notes = createNoteStore({ ...platform.connections, readers })
+  const { id } = await checkpointOf(await aLog())
+  await withClient(platform.database.adminUrl, (client) =>
+    withoutGuards(client, async () => {
+      await client.query("update checkpoints set created_at = created_at - interval '1 hour'")
+      await client.query("update signing_keys set signs_from = signs_from - interval '1 day'")
+    }),
+  )
+  const ask = () => notes.standingOf([place.name])
+  const answers = await Promise.all([ask(), ask(), ask()])
+  expect(texts).toHaveLength(1)
+  for (const answer of answers) expect(answer).toMatchObject([{ waiting: 1 }])
+  expect(await ask()).toMatchObject([{ waiting: 1 }])
+  const { rows } = await withClient(platform.database.adminUrl, (client) =>
+    client.query('select sequence - 1 as mark from checkpoints where id = $1', [id]),
+  )
+  expect([texts[0], texts[1]?.includes(`["${rows[0]?.mark}",`)]).toEqual([
+    expect.stringContaining('-- ["0",'),
+    true,
+  ])
+  await settle(place)
 })
 
 it('a log that a place does not take holds up no other, and is written down without flooding', async () => {
