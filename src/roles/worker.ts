@@ -5,6 +5,7 @@ import type { RecordVerdict } from '../domain/verification/deriveRow.ts'
 import { createRecordDecoder } from '../ingest/decoder.ts'
 import { createTargetReader } from '../kafka/target-reader.ts'
 import { createTransactionLaneFactory } from '../kafka/transaction-lane.ts'
+import { registerCheckpointMetrics } from '../metrics/checkpoints.ts'
 import { zstdCodec } from '../places/archives/codec.ts'
 import { openArchivePlace } from '../places/archives/open.ts'
 import { createNotePlaces } from '../places/places.ts'
@@ -17,6 +18,7 @@ import type { RoleContext, RunningRole } from './context.ts'
 export function startWorkerRole(context: RoleContext, temporal: TemporalClient): RunningRole {
   const { config, store, directory, kafka, log, metrics } = context
   void announceKeys(context)
+  registerCheckpointMetrics(metrics.registry, config.kafka.topics, store.checkpoints.standingOf)
   const places = createNotePlaces(config.places.notes, {
     kafka,
     s3Credentials: config.places.s3Credentials,

@@ -1,10 +1,11 @@
 import { Registry } from 'prom-client'
 import { describe, expect, test } from 'vitest'
 import { leafIndex, logId, offset } from '../../src/domain/model.ts'
+import { registerCheckpointMetrics } from '../../src/metrics/checkpoints.ts'
 import { registerLogMetrics } from '../../src/metrics/logs.ts'
 import { createMetrics } from '../../src/metrics/metrics.ts'
 import { registerVerdictMetrics } from '../../src/metrics/verification.ts'
-import type { LogState } from '../../src/ports.ts'
+import type { CheckpointStanding, LogState } from '../../src/ports.ts'
 
 const lines = (text: string, name: string): string[] =>
   text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
@@ -148,5 +149,37 @@ describe('the logs', () => {
     const registry = new Registry()
     registerLogMetrics(registry, () => Promise.reject(new Error('down')))
     expect(lines(await registry.metrics(), 'log_next_offset')).toEqual([])
+  })
+})
+
+describe('the checkpoints of the database', () => {
+  const standings = new Map<string, CheckpointStanding>([
+    ['stopped', { newest: { id: 'x', createdAt: new Date(0), ageMs: 7_200_500 }, uncovered: 12n }],
+    ['never', { newest: null, uncovered: 3n }],
+  ])
+  const shown = async (standingOf: (topic: string) => Promise<CheckpointStanding>) => {
+    const metrics = createMetrics()
+    registerCheckpointMetrics(metrics.registry, [...standings.keys()], standingOf)
+    const text = await metrics.text()
+    return [lines(text, 'checkpoint_newest_age_seconds'), lines(text, 'checkpoint_uncovered_leaves')]
+  }
+
+  test('by topic: how old the newest is, if there is one, and what none covers', async () => {
+    const asked: string[] = []
+    const found = await shown(async (topic) => {
+      asked.push(topic)
+      return standings.get(topic) ?? Promise.reject(new Error(topic))
+    })
+    expect(found).toEqual([
+      ['checkpoint_newest_age_seconds{topic="stopped"} 7200.5'],
+      ['checkpoint_uncovered_leaves{topic="stopped"} 12', 'checkpoint_uncovered_leaves{topic="never"} 3'],
+    ])
+    // One look serves both gauges.
+    expect(asked).toEqual(['stopped', 'never'])
+  })
+
+  test('hold nothing when the database is away or too slow', async () => {
+    expect(await shown(() => Promise.reject(new Error('away')))).toEqual([[], []])
+    expect(await shown(() => new Promise(() => undefined))).toEqual([[], []])
   })
 })
