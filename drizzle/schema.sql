@@ -511,6 +511,7 @@ DECLARE
   partition text := 'events_' || to_char(day, 'YYYYMMDD');
   found bigint;
   held text;
+  needed text;
   missing record;
 BEGIN
   IF day IS NULL OR coalesce(reason, '') = '' THEN
@@ -555,6 +556,24 @@ BEGIN
     RAISE EXCEPTION 'no verified archive holds % events of %/%, incarnation %, from offset % on, of the day %', missing.leaves,
       missing.topic, missing.partition, missing.incarnation, missing.first, day
       USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'NOT_ARCHIVED';
+  END IF;
+  EXECUTE format($sql$
+    WITH newest AS (
+      SELECT DISTINCT ON (l.topic, l.partition) l.id, l.topic, l.partition, l.size FROM public.partition_logs l
+       ORDER BY l.topic, l.partition, l.incarnation DESC),
+    tails AS (
+      SELECT n.*, n.size AS until FROM newest n
+      UNION ALL
+      SELECT n.*, p.size FROM newest n
+       CROSS JOIN LATERAL (SELECT c.size FROM public.checkpoint_positions c WHERE c.log_id = n.id AND c.note IS NOT NULL
+                            ORDER BY c.size DESC LIMIT 1) p)
+    SELECT t.topic || '/' || t.partition FROM tails t
+     WHERE EXISTS (SELECT FROM public.%I e WHERE e.log_id = t.id AND e.leaf_index < t.until
+                      AND e.leaf_index >= (t.until - 1) - (t.until - 1) %% 256)
+     ORDER BY 1 LIMIT 1$sql$, partition) INTO needed;
+  IF needed IS NOT NULL THEN
+    RAISE EXCEPTION 'the root of % needs leaves of the day %: its end, or its largest signed checkpoint, is fewer than 256 leaves away',
+      needed, day USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'NEEDED';
   END IF;
   EXECUTE format('SELECT count(*) FROM public.%I', partition) INTO found;
   EXECUTE format('ALTER TABLE public.events DETACH PARTITION public.%I', partition);

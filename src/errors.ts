@@ -41,6 +41,7 @@ const codes = {
   ARCHIVE_PLACE_MISSING: { status: 409, retry: false, title: 'No place for archives is configured' },
   HOLD_UNCHANGED: { status: 409, retry: false, title: 'The legal hold is as it should be already' },
   HELD: { status: 409, retry: false, title: 'A legal hold forbids it' },
+  DAY_NEEDED: { status: 409, retry: false, title: 'Leaves of that day are needed for the next root' },
   NOT_ARCHIVED: { status: 409, retry: false, title: 'No verified archive holds all of it' },
   DATABASE_NOT_EMPTY: { status: 409, retry: false, title: 'The database is not empty' },
   NOTE_REFUSED: { status: 409, retry: false, title: 'A signed note cannot be believed' },

@@ -1,6 +1,8 @@
 /** A day leaves the log by its owner's hand alone, and only when archives hold all of it and no legal hold keeps it. */
+import { randomUUID } from 'node:crypto'
 import { afterEach, expect, it } from 'vitest'
 import type { HoldScope } from '../../src/domain/archive/hold.ts'
+import { leafIndex, offset } from '../../src/domain/model.ts'
 import { ServiceError } from '../../src/errors.ts'
 import { detachPartition } from '../../src/store/archive/detach.ts'
 import { ageLog, appendTo, type OpenLog, openLog } from '../store/fixture.ts'
@@ -39,12 +41,28 @@ afterEach(async () => {
 const hold = (scope: HoldScope, subject: string, held = true) =>
   platform.store.holds.putHold({ scope, subject, reason: 'a case' }, held, 'ada')
 
-/** 300 events some days ago, and 100 of today. */
+/** As if a checkpoint had been signed of so many leaves. */
+async function signedAt({ log }: OpenLog, size: bigint): Promise<void> {
+  const { topic, partition } = log.identity
+  const rootHash = await platform.store.reader.rootAt(log.logId, leafIndex(size))
+  const position = {
+    logId: log.logId,
+    partition,
+    offset: offset(size),
+    size: leafIndex(size),
+    rootHash,
+    note: 'x',
+  }
+  const asked = { id: randomUUID(), topic, partition: null, offset: null, createdBy: 'test' }
+  await platform.store.checkpoints.insertCheckpoint({ ...asked, positions: [position] })
+}
+
+/** 300 events some days ago, and 400 of today: enough for the tail of the log to be of today. */
 async function oldLog(): Promise<OpenLog> {
   const open = await openLog(platform.store)
   await appendTo(platform.store, open, trueEvents(0n, 300n), 300n)
   await ageLog({ ...platform, connections: platform.connections }, open, AGE)
-  await appendTo(platform.store, open, trueEvents(300n, 400n), 400n)
+  await appendTo(platform.store, open, trueEvents(300n, 700n), 700n)
   return open
 }
 
@@ -98,6 +116,31 @@ it('not before verified archives hold every leaf of it', { timeout: 60_000 }, as
   expect((await verifyWhole(platform.store, open)).findings.counts).toEqual({})
 })
 
+it('not while the next root needs its leaves', { timeout: 60_000 }, async () => {
+  const open = await openLog(platform.store)
+  await appendTo(platform.store, open, trueEvents(0n, 300n), 300n)
+  await ageLog({ ...platform, connections: platform.connections }, open, AGE)
+  await appendTo(platform.store, open, trueEvents(300n, 400n), 400n)
+  const { topic } = open.log.identity
+  const folder = makeFolder()
+  await archive(folder, { topic })
+  const of = day(AGE)
+  const refused = new RegExp(`^DAY_NEEDED: the root of ${topic}/0 needs leaves of the day ${of}`)
+  expect(await detach(of)).toMatch(refused)
+  // The log's end is far enough now, its largest signed checkpoint is not.
+  await appendTo(platform.store, open, trueEvents(400n, 700n), 700n)
+  await signedAt(open, 400n)
+  expect(await detach(of)).toMatch(refused)
+  await signedAt(open, 700n)
+  expect(await detach(of)).toMatch(/^\d+$/)
+  // Roots go on.
+  await appendTo(platform.store, open, trueEvents(700n, 710n), 710n)
+  const { logId } = open.log
+  for (const size of [700n, 710n])
+    expect(await platform.store.reader.rootAt(logId, leafIndex(size))).toHaveLength(32)
+  await attachAgain(of)
+})
+
 it('a hold that is being set wins, and ingest goes on while a day is looked at', {
   timeout: 60_000,
 }, async () => {
@@ -119,7 +162,7 @@ it('a hold that is being set wins, and ingest goes on while a day is looked at',
       10_000,
       () => 'nobody waits',
     )
-    expect((await appendTo(platform.store, open, trueEvents(400n, 500n), 500n)).kind).toBe('appended')
+    expect((await appendTo(platform.store, open, trueEvents(700n, 800n), 800n)).kind).toBe('appended')
     await client.query('commit')
     expect(await waiting).toBe(`HELD: a legal hold on the topic ${topic} keeps the day ${of}`)
   })

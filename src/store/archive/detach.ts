@@ -14,11 +14,12 @@ export interface Detached {
 const codes = {
   HELD: 'HELD',
   NOT_ARCHIVED: 'NOT_ARCHIVED',
+  NEEDED: 'DAY_NEEDED',
   TOO_YOUNG: 'BAD_REQUEST',
   NO_PARTITION: 'BAD_REQUEST',
 } as const
 
-/** Takes a day's partition out of the log, as the owner. Throws HELD, NOT_ARCHIVED, BAD_REQUEST, FORBIDDEN. */
+/** Takes a day's partition out of the log, as the owner. Throws HELD, NOT_ARCHIVED, DAY_NEEDED, BAD_REQUEST, FORBIDDEN. */
 export async function detachPartition(
   ownerUrl: string,
   { day, reason }: { readonly day: string; readonly reason: string },
