@@ -100,6 +100,7 @@ export interface Operations {
     /** Throws UNKNOWN_TOPIC; changes nothing. */
     check(topic: string): Promise<void>
     /** Throws SCHEDULE_NOT_FOUND, as does `remove`. */
+    checkRemoval(topic: string): Promise<void>
     get(topic: string): Promise<CheckpointScheduleView>
     list(query: { cursor?: string; limit: number }): Promise<Page<CheckpointScheduleView>>
     put(request: CheckpointScheduleRequest, requestedBy: string): Promise<CheckpointScheduleView>

@@ -42,7 +42,10 @@ export interface CheckpointScheduleRun {
 }
 
 export interface CheckpointScheduleView extends CheckpointScheduleRequest {
-  readonly lookEverySeconds: number
+  /** Absent, like the other settings, when it is broken. */
+  readonly lookEverySeconds?: number
+  /** Why it makes no checkpoints: it was changed with other tools into what it cannot be. */
+  readonly broken?: string
   /** With Temporal's own tools; nothing here does that. */
   readonly paused: boolean
   readonly nextRunAt?: string

@@ -32,6 +32,8 @@ export interface CheckpointScheduleDependencies {
 export interface CheckpointSchedules {
   /** Changes nothing. Throws UNKNOWN_TOPIC. */
   check(topic: string): Promise<void>
+  /** Whether there is one to remove, in whatever state. Throws SCHEDULE_NOT_FOUND. */
+  checkRemoval(topic: string): Promise<void>
   /** Throws SCHEDULE_NOT_FOUND. */
   get(topic: string): Promise<CheckpointScheduleView>
   /** By topic, without the last runs. Temporal lists a new one, and forgets an ended one, some moments late. */
@@ -78,6 +80,7 @@ export function createCheckpointSchedules(deps: CheckpointScheduleDependencies):
   }
   return {
     check: async (topic) => void (await logsOf(deps.log, topic, undefined)),
+    checkRemoval: async (topic) => void (await describe(topic)),
     get,
     async list({ cursor, limit }) {
       const after = cursor === undefined ? '' : topicOf(cursor)
@@ -146,15 +149,14 @@ function viewOf(
   { newest, uncovered }: CheckpointStanding,
 ): CheckpointScheduleView {
   const parsed = parseCheckpointSchedule(action.args?.[0])
-  if (!parsed.ok)
-    throw new ServiceError(
-      'INTERNAL',
-      `The schedule of ${topic} was changed with other tools into what it cannot be: put it again`,
-    )
   const [next] = info.nextActionTimes
   return {
-    ...parsed.value,
-    lookEverySeconds: lookPeriod(parsed.value),
+    ...(parsed.ok
+      ? { ...parsed.value, lookEverySeconds: lookPeriod(parsed.value) }
+      : {
+          topic,
+          broken: 'it was changed with other tools into what it cannot be: put it again, or delete it',
+        }),
     paused: state.paused,
     ...(next !== undefined && !state.paused && { nextRunAt: next.toISOString() }),
     ...(newest !== null && {

@@ -73,6 +73,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
     verificationSchedule: { get: unexpected, put: unexpected, remove: unexpected },
     checkpointSchedules: {
       check: async (topic) => void calls.push(`check ${topic}`),
+      checkRemoval: unexpected,
       get: unexpected,
       list: unexpected,
       put: unexpected,

@@ -305,6 +305,17 @@ it('the API and the command, what they refuse, and their record', { timeout: 60_
       '--every-events',
     )
     expect((await evidence('checkpoint-schedule', '--every-events', '5')).stderr).toContain('--topic')
+    // Changed with other tools into what it cannot be: that shows, breaks no list, and goes away like any other.
+    const handle = temporal.client.schedule.getHandle(checkpointScheduleId(taskQueue, topic))
+    await handle.update(({ action, ...rest }) => ({
+      ...rest,
+      action: { ...action, args: ['nothing of ours'] },
+    }))
+    const broken = await call('GET', path)
+    expect(broken).toMatchObject({ status: 200, body: { topic, broken: expect.stringContaining('put it') } })
+    const listed = await call('GET', `${edge.url}/checkpoint-schedules?limit=1000`)
+    expect(listed.body.items).toContainEqual(expect.objectContaining({ topic, broken: broken.body.broken }))
+    expect((await evidence('checkpoint-schedule')).stdout).toContain(`${topic}: BROKEN: `)
     expect((await evidence('checkpoint-schedule', '--topic', topic, '--off')).code).toBe(0)
     const gone = await evidence('checkpoint-schedule', '--topic', topic, '--off')
     expect([gone.code, gone.stderr]).toEqual([2, expect.stringContaining('SCHEDULE_NOT_FOUND')])

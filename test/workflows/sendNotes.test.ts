@@ -127,6 +127,7 @@ it('no note is forgotten, whoever dies, and no checkpoint fails because a place 
   ])
   const metrics = await (await fetch(`${url}/metrics`)).text()
   expect(metrics).toContain(`notes_waiting{place="${awayName}"} 1`)
+  expect(metrics).toContain('checkpoint_uncovered_leaves{topic="not-a-target"} 0')
   expect(metrics).toMatch(/notes_placed_total\{place="file:[^"]+near",outcome="held"\} 1/)
 
   // A checkpoint is made as ever, and is on its way at once.

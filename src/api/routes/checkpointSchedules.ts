@@ -74,7 +74,7 @@ function removeAction(schedules: Schedules): Action<string, void> {
     },
     target: (topic) => topic,
     record: () => null,
-    check: async (topic) => void (await schedules.get(topic)),
+    check: (topic) => schedules.checkRemoval(topic),
     run: (topic) => schedules.remove(topic),
     answer: (_nothing, res) => {
       res.status(204).end()

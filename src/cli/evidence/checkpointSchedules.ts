@@ -100,8 +100,9 @@ function linesOf(view: CheckpointScheduleView): string[] {
     ...(everyEvents === undefined
       ? []
       : [
-          `every ${formatCount(everyEvents)} events, looked for every ${formatCount(lookEverySeconds)} seconds`,
+          `every ${formatCount(everyEvents)} events, looked for every ${formatCount(lookEverySeconds ?? 0)} seconds`,
         ]),
+    ...(view.broken === undefined ? [] : [`BROKEN: ${view.broken}`]),
   ].join(' and ')
   const next = nextRunAt === undefined ? '' : `, next look at ${nextRunAt}`
   const newest =
