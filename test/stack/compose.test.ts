@@ -80,6 +80,15 @@ describe('docker-compose.yml', () => {
     }
   })
 
+  it('passes on all that says who signs, and where notes and archives go', () => {
+    const names =
+      read('.env.example').match(/^(?:INSTANCE_NAME|CHECKPOINT_|NOTE_|ARCHIVE_|S3_)\w*(?==)/gm) ?? []
+    expect(names.length).toBeGreaterThanOrEqual(12)
+    for (const role of ['ingest', 'worker', 'api'])
+      for (const name of names)
+        expect(stack.services[role]?.environment?.[name]).toMatch(new RegExp(`^\\$\\{${name}:-\\d*\\}$`))
+  })
+
   it('runs the Kafka that runs without Docker', () => {
     const version = /<artifactId>kafka_2\.13<\/artifactId>\s*<version>([^<]+)</.exec(
       read('stack', 'kafka', 'pom.xml'),
