@@ -1,5 +1,6 @@
 /** Reads an archive back from its place, and writes down how it ended. */
 import {
+  claimsOfPart,
   concludePart,
   type OpenedArchive,
   openArchive,
@@ -18,8 +19,8 @@ import { loadPart } from './archiveSlice.ts'
 import { requirePlace } from './planArchive.ts'
 
 /**
- * Verifies files of one log for `sliceMs`, or to the end: hashes, leaves, root, signed note. A second attempt goes on from
- * what the one before reported. Throws ARCHIVE_DAMAGED, NOTE_REFUSED, PLACE_UNAVAILABLE.
+ * Verifies files of one log for `sliceMs`, or to the end: hashes, leaves, roots, signed notes. A second attempt goes on from
+ * what the one before reported. Throws ARCHIVE_DAMAGED, ROOT_MISMATCH, NOTE_REFUSED, PLACE_UNAVAILABLE.
  */
 export async function verifyArchiveSlice(
   deps: ActivityDependencies,
@@ -35,14 +36,15 @@ export async function verifyArchiveSlice(
   if (log === undefined || `${log.fromLeaf} ${log.toLeaf} ${log.rootHash}` !== planned)
     throw new ServiceError('ARCHIVE_DAMAGED', `${archiveId} does not hold what was planned of ${origin}`)
   const reader = { place, codec: deps.archiveCodec, signal: scope.signal }
+  const keys = (await deps.signingKeys.keyState()).periods.map(({ key }) => key)
+  const claims = await claimsOfPart(reader, archiveId, log, keys)
   let now = reportedPosition(scope.reported) ?? position ?? startOfPart(log)
   while (now.files < log.files.length) {
     if (scope.signal.aborted || deps.now() >= deadlineMs) return { position: now, done: false }
-    now = await verifyNextFile(reader, archiveId, log, now)
+    now = await verifyNextFile(reader, manifest, log, now, claims)
     scope.report({ position: now })
   }
-  const keys = (await deps.signingKeys.keyState()).periods.map(({ key }) => key)
-  await concludePart(reader, archiveId, log, now, keys)
+  concludePart(archiveId, log, now, keys)
   return { position: now, done: true }
 }
 

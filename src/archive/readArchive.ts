@@ -1,5 +1,4 @@
 /** Reads an archive back and finds out whether it is what it says: hashes, leaves, roots, signed notes. */
-import { parseCheckpointLine } from '../domain/archive/checkpointLine.ts'
 import {
   type LeavesFile,
   MANIFEST_NAME,
@@ -10,7 +9,7 @@ import {
 } from '../domain/archive/manifest.ts'
 import { readRecordLine } from '../domain/archive/recordLines.ts'
 import { hashFromBase64, openCheckpoint } from '../domain/evidence/checkpointNote.ts'
-import type { LeafContent, ReadRecord } from '../domain/evidence/exportedRecord.ts'
+import type { ReadRecord } from '../domain/evidence/exportedRecord.ts'
 import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
 import { hashFromHex, hashToHex, sha256 } from '../domain/hash.ts'
 import { appendLeaves, frontierFromBase64, rootOf } from '../domain/merkle.ts'
@@ -19,6 +18,8 @@ import { verifyConsistency } from '../domain/proofs.ts'
 import { ServiceError } from '../errors.ts'
 import type { ArchiveCodec, ArchivePlace } from '../ports.ts'
 import { damaged, getLines } from './files.ts'
+import { endOf, startOf } from './leafEnds.ts'
+import { type ClaimedRoot, claimOf, partCheckpoints, RootChecker } from './rootChecker.ts'
 
 export interface ArchiveReader {
   readonly place: ArchivePlace
@@ -45,37 +46,15 @@ export async function openArchive(
   return { manifest: manifest.value, manifestHash: sha256(bytes) }
 }
 
-/** First offset behind a leaf. */
-export function endOf(content: LeafContent): bigint {
-  switch (content.kind) {
-    case 'record':
-      return content.offset + 1n
-    case 'gap':
-      return content.to
-    case 'batch':
-      return content.lastOffset + 1n
-    default:
-      return content satisfies never
-  }
-}
-
-export function startOf(content: LeafContent): bigint {
-  switch (content.kind) {
-    case 'record':
-      return content.offset
-    case 'gap':
-      return content.from
-    case 'batch':
-      return content.firstOffset
-    default:
-      return content satisfies never
-  }
-}
+/** Clocks of two servers may differ by that much. */
+const CLOCK_MS = 3_600_000
 
 /** The leaves of a file, in order, each with the leaf that its bytes have. Throws ARCHIVE_DAMAGED. */
 export async function readLeaves(
   reader: ArchiveReader,
-  archiveId: string,
+  { id: archiveId, createdAt }: Pick<Manifest, 'id' | 'createdAt'>,
+  /** When the leaf before them was ingested. */
+  after: number,
   log: Pick<ManifestLog, 'origin'>,
   file: LeavesFile,
 ): Promise<readonly ReadRecord[]> {
@@ -83,6 +62,7 @@ export async function readLeaves(
   const path = `${archiveId}/${file.name}`
   let leaf = BigInt(file.fromLeaf)
   let end = BigInt(file.fromOffset)
+  let ingestedMs = after
   const records: ReadRecord[] = []
   for (const line of lines) {
     const read = readRecordLine(line)
@@ -93,6 +73,9 @@ export async function readLeaves(
     if (index !== leaf) throw bad(`it is leaf ${index}`)
     if (startOf(content) < end) throw bad(`its offset lies before ${end}`)
     if (ingestedAt === undefined) throw bad('it does not say when it was ingested')
+    if (ingestedAt < ingestedMs) throw bad('it was ingested before the one before it')
+    if (ingestedAt > createdAt + CLOCK_MS) throw bad('it was ingested after the archive was made')
+    ingestedMs = ingestedAt
     end = endOf(content)
     leaf++
     records.push(read.value)
@@ -108,6 +91,8 @@ export interface PartPosition {
   readonly leaves: string
   /** Compact range of the log's leaves so far, base64. */
   readonly frontier: string
+  /** When the last of them was ingested; older slices did not say. */
+  readonly ingestedAt?: number
 }
 
 export const startOfPart = (log: ManifestLog): PartPosition => ({
@@ -134,46 +119,53 @@ export function grow(size: bigint, frontier: Frontier, records: readonly ReadRec
   return appendLeaves({ size: leafIndex(size), frontier }, leaves).frontier
 }
 
-/** Verifies the next file of a part. Throws ARCHIVE_DAMAGED. */
-export async function verifyNextFile(
+/** What the checkpoints beside a part say of its log. Throws ARCHIVE_DAMAGED, NOTE_REFUSED. */
+export const claimsOfPart = async (
   reader: ArchiveReader,
   archiveId: string,
   log: ManifestLog,
+  keys: readonly VerifierKey[],
+): Promise<readonly ClaimedRoot[]> =>
+  (await partCheckpoints(reader, archiveId, log)).map((each) => claimOf(log.origin, each, keys))
+
+/** Verifies the next file of a part, and the claims over it. Throws ARCHIVE_DAMAGED, ROOT_MISMATCH. */
+export async function verifyNextFile(
+  reader: ArchiveReader,
+  manifest: Pick<Manifest, 'id' | 'createdAt'>,
+  log: ManifestLog,
   position: PartPosition,
+  claims: readonly ClaimedRoot[],
 ): Promise<PartPosition> {
   const file = log.files[position.files]
   if (file === undefined) return position
-  const before = frontierOf(archiveId, position)
-  const records = await readLeaves(reader, archiveId, log, file)
-  const frontier = grow(BigInt(position.leaves), before, records)
+  const before = frontierOf(manifest.id, position)
+  const from = BigInt(position.leaves)
+  const records = await readLeaves(reader, manifest, position.ingestedAt ?? 0, log, file)
+  const frontier = grow(from, before, records)
+  const start = { size: from, frontier: before, offset: from === 0n ? BigInt(log.startOffset) : null }
+  new RootChecker(log.origin, claims, start).take({ records, size: BigInt(file.toLeaf), frontier })
+  const last = records.at(-1)?.ingestedAt
   return {
     files: position.files + 1,
     leaves: file.toLeaf,
     frontier: Buffer.from(frontier.join(''), 'latin1').toString('base64'),
+    ...(last !== undefined && { ingestedAt: last }),
   }
 }
 
 /**
- * The end of a part: its root, its signed note, the proof between the two, and the checkpoints beside it. Keys are those that
- * may sign; a note of none of them is damage. Throws ARCHIVE_DAMAGED, NOTE_REFUSED.
+ * The end of a part: its root, its signed note, and the proof between the two. Keys are those that may sign; a note of none of
+ * them is damage. Throws ARCHIVE_DAMAGED, NOTE_REFUSED.
  */
-export async function concludePart(
-  reader: ArchiveReader,
+export function concludePart(
   archiveId: string,
   log: ManifestLog,
   position: PartPosition,
   keys: readonly VerifierKey[],
-): Promise<void> {
+): void {
   if (position.leaves !== log.toLeaf)
     throw damaged(`${archiveId}/${MANIFEST_NAME}`, `lacks leaves of ${log.origin}`)
   checkPart(archiveId, log, rootOf(frontierOf(archiveId, position), BigInt(log.toLeaf)), keys)
-  for (const file of log.checkpoints) {
-    const lines = await getLines(reader.place, reader.codec, archiveId, file, reader.signal)
-    for (const line of lines) {
-      const checkpoint = parseCheckpointLine(line)
-      if (!checkpoint.ok) throw damaged(`${archiveId}/${file.name}`, `has a bad line: ${checkpoint.detail}`)
-    }
-  }
 }
 
 /** What a manifest says of a part, held against the root that its leaves give. Throws ARCHIVE_DAMAGED, NOTE_REFUSED. */

@@ -2,35 +2,32 @@
 import type { ArchivedCheckpoint } from '../domain/archive/checkpointLine.ts'
 import type { Manifest } from '../domain/archive/manifest.ts'
 import type { RecoveredLogView, RecoveryReport } from '../domain/archive/recoveryView.ts'
-import { openCheckpoint } from '../domain/evidence/checkpointNote.ts'
+import type { SignatureRegistry } from '../domain/decode.ts'
 import type { ReadRecord } from '../domain/evidence/exportedRecord.ts'
-import { singleRecord } from '../domain/evidence/exportedRecord.ts'
-import { parseVerifierKey, type VerifierKey } from '../domain/evidence/noteKeys.ts'
+import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
 import { hashFromHex, hashToHex } from '../domain/hash.ts'
 import { emptyFrontier, rootOf } from '../domain/merkle.ts'
-import { type Decoded, leafIndex, offset } from '../domain/model.ts'
+import { leafIndex, offset } from '../domain/model.ts'
 import type { RecordVerdict } from '../domain/verification/deriveRow.ts'
 import { ServiceError } from '../errors.ts'
 import type {
   ArchiveCodec,
   ArchivePlace,
+  ProducerSource,
   RecoveryStore,
   RecoveryWriter,
   RestoredNode,
   RestoredRow,
 } from '../ports.ts'
 import { chainsOf, type FoundArchive, type LogChain } from './chain.ts'
-import {
-  type ChainPage,
-  type ChainReader,
-  type ClaimedRoot,
-  chainCheckpoints,
-  chainPages,
-  RootChecker,
-} from './chainLeaves.ts'
+import { type ChainPage, type ChainReader, chainCheckpoints, chainPages } from './chainLeaves.ts'
+import { createJudge, type Judge, keyOf, producersOf } from './codes.ts'
+import { damaged } from './files.ts'
+import { endOf } from './leafEnds.ts'
 import { judgeMissing, type SourceView, type TailVerdict } from './missing.ts'
 import { type HeldNote, type HeldRoot, readHeldNotes } from './notesHeld.ts'
-import { checkPart, endOf, openArchive } from './readArchive.ts'
+import { checkPart, openArchive } from './readArchive.ts'
+import { claimOf, emptyStart, RootChecker } from './rootChecker.ts'
 
 export interface RecoveryInput {
   readonly places: readonly ArchivePlace[]
@@ -40,7 +37,8 @@ export interface RecoveryInput {
   /** Whose word is taken. */
   readonly keys: readonly VerifierKey[]
   readonly store: RecoveryStore
-  readonly verdict: RecordVerdict
+  /** Verdicts over records, by the signatures that producers must show. */
+  readonly verdictOf: (signatures: SignatureRegistry) => RecordVerdict
   /** Kafka as it is now; null: it is not asked. */
   readonly source: SourceView | null
   readonly requestedBy: string
@@ -61,6 +59,12 @@ interface ProvenLog {
   readonly root: string
   readonly checkpoints: readonly ArchivedCheckpoint[]
   readonly tail: TailVerdict
+  /** Leaves that a note of a key that was given covers; null when none was given. */
+  readonly signedTo: bigint | null
+  /** Dead letters with a code that their bytes do not prove. */
+  readonly codesByWord: number
+  /** Refused for their signatures, and let in by the keys and policies that are restored. */
+  readonly wouldLetIn: number
 }
 
 /**
@@ -79,13 +83,15 @@ export async function recover(input: RecoveryInput): Promise<RecoveryReport> {
   const { archives, hashes, unfinished } = await findArchives(input)
   const newest = archives.reduce((a, b) => (b.manifest.createdAt > a.manifest.createdAt ? b : a)).manifest
   checkKeys(newest, input.keys)
+  const producers = producersOf(newest)
+  const judge = createJudge(input.verdictOf, producers)
 
   const chains = chainsOf(archives)
   const days = new Set<number>()
   const proven: ProvenLog[] = []
   for (const chain of chains) {
     input.say(`verifying ${chain.origin}, ${chain.end} leaves in ${chain.links.length} archives`)
-    proven.push(await prove(input, chain, chains, held.get(chain.origin) ?? [], days))
+    proven.push(await prove(input, judge, chain, chains, held.get(chain.origin) ?? [], days))
   }
   await input.store.makeDays([...days].sort((a, b) => a - b))
   const known = new Set(chains.map(({ origin }) => origin))
@@ -96,11 +102,14 @@ export async function recover(input: RecoveryInput): Promise<RecoveryReport> {
     const logs: RecoveredLogView[] = []
     for (const log of proven) {
       input.say(`writing ${log.chain.origin}`)
-      logs.push(await write(input, writer, log))
+      logs.push(await write(input, writer, judge, log))
     }
-    await restoreRest(writer, newest)
+    await restoreRest(writer, newest, producers)
     const isInKafka = logs.every(({ missing }) => missing.every(({ state }) => state === 'in-kafka'))
-    const isProven = proven.every(({ tail }) => tail.unproven === 0n)
+    const isProven = proven.every(
+      ({ chain: { end }, tail, signedTo: signed }) =>
+        tail.unproven === 0n && (signed === null || signed === end),
+    )
     const report: RecoveryReport = {
       archives: archives.map(({ manifest: { id }, place }) => ({
         ...{ id, place: place.name, manifestHash: hashes.get(id) ?? '' },
@@ -149,6 +158,7 @@ function checkKeys({ id, keys }: Manifest, trusted: readonly VerifierKey[]): voi
 
 async function prove(
   input: RecoveryInput,
+  judge: Judge,
   chain: LogChain,
   chains: readonly LogChain[],
   held: readonly HeldRoot[],
@@ -157,15 +167,27 @@ async function prove(
   const { keys, codec, signal } = input
   const reader: ChainReader = { codec, signal }
   const checkpoints = await chainCheckpoints(reader, chain)
-  const claims = new RootChecker(chain.origin, [
-    ...held,
-    ...checkpoints.map((each) => claimOf(chain, each, keys)),
-  ])
+  const claims = new RootChecker(
+    chain.origin,
+    [...held, ...checkpoints.map((each) => claimOf(chain.origin, each, keys))],
+    emptyStart(BigInt(chain.newest.startOffset)),
+  )
   let root = rootOf(emptyFrontier, 0n)
+  let [codesByWord, wouldLetIn] = [0, 0]
   let leafEnd = BigInt(chain.newest.startOffset)
   for await (const page of chainPages(reader, chain)) {
     claims.take(page)
     root = rootOf(page.frontier, page.size)
+    for (const record of page.records) {
+      const standing = judge.codeOf(record)
+      if (standing === 'contradicted')
+        throw damaged(
+          page.file,
+          `calls leaf ${record.leafIndex} ${codeText(record)}, and its bytes say otherwise`,
+        )
+      if (standing === 'unproven') codesByWord++
+      if (judge.wouldLetIn(record)) wouldLetIn++
+    }
     for (const { content } of page.records.slice(-1)) leafEnd = endOf(content)
     for (const { content, ingestedAt = 0, deadLetter } of page.records)
       if (content.kind === 'record' && deadLetter === undefined)
@@ -177,38 +199,54 @@ async function prove(
   const matched = new Set(claims.matched)
   const isMatched = (claim: HeldRoot): boolean => matched.has(claim)
   return {
-    ...{ chain, checkpoints, root: hashToHex(root) },
+    ...{
+      chain,
+      checkpoints,
+      root: hashToHex(root),
+      signedTo: signedTo(input, chain, held.filter(isMatched), checkpoints),
+      codesByWord,
+      wouldLetIn,
+    },
     matched: held.filter(isMatched),
     larger: held.filter((claim) => !isMatched(claim)),
     tail: await judgeMissing(input.source, chain, chains, held, leafEnd),
   }
 }
 
-/** A checkpoint beside the leaves: its note, if it has one, must be signed by whom it should, and say what its row says. */
-function claimOf(
-  { origin }: LogChain,
-  { id, position: { size, rootHash, note } }: ArchivedCheckpoint,
-  keys: readonly VerifierKey[],
-): ClaimedRoot {
-  const claim = { size: BigInt(size), root: hashFromHex(rootHash), name: `the archived checkpoint ${id}` }
-  if (note === null) return claim
-  const opened = openCheckpoint(note, { keys, origin })
-  if (!opened.ok) throw new ServiceError('NOTE_REFUSED', `${claim.name}: ${opened.detail}`)
-  if (opened.value.size !== claim.size || opened.value.root !== claim.root)
-    throw new ServiceError('NOTE_REFUSED', `${claim.name}: its note says something else`)
-  return claim
+/** Their roots were arrived at, and who signed them was checked. */
+function signedTo(
+  { keys }: RecoveryInput,
+  { links }: LogChain,
+  held: readonly HeldRoot[],
+  checkpoints: readonly ArchivedCheckpoint[],
+): bigint | null {
+  if (keys.length === 0) return null
+  const sizes = [
+    ...held.map(({ size }) => size),
+    ...links.filter(({ log }) => log.note !== null).map(({ log }) => BigInt(log.toLeaf)),
+    ...checkpoints
+      .filter(({ position }) => position.note !== null)
+      .map(({ position }) => BigInt(position.size)),
+  ]
+  return sizes.reduce((most, size) => (size > most ? size : most), 0n)
 }
+
+const codeText = ({ deadLetter }: ReadRecord): string =>
+  deadLetter === undefined ? 'no dead letter' : `a dead letter ${deadLetter.code}`
 
 interface Counts {
   events: number
   deadLetters: number
   gaps: number
   reclassified: number
+  /** Events that the keys and policies that are restored would refuse. */
+  wouldRefuse: number
 }
 
 async function write(
   input: RecoveryInput,
   writer: RecoveryWriter,
+  judge: Judge,
   log: ProvenLog,
 ): Promise<RecoveredLogView> {
   const { chain, tail } = log
@@ -217,10 +255,14 @@ async function write(
   const identity = { topic, partition, topicId }
   const createdMs = chain.newest.createdAt
   const id = await writer.openLog({ identity, incarnation, startOffset, leaderEpoch, createdMs })
-  const counts: Counts = { events: 0, deadLetters: 0, gaps: 0, reclassified: 0 }
+  const counts: Counts = { events: 0, deadLetters: 0, gaps: 0, reclassified: 0, wouldRefuse: 0 }
   let last = { size: leafIndex(0n), frontier: emptyFrontier, bytes: 0n, ms: null as number | null }
   for await (const page of readAhead(chainPages(input, chain))) {
-    const rows = page.records.map((record) => judged(record, input.verdict))
+    const rows = page.records.map((record): RestoredRow => {
+      const judged = judge.judge(record)
+      if (judged?.isDoubted === true) counts.wouldRefuse++
+      return { record, decoded: judged?.decoded ?? null }
+    })
     const { nodes, bytes } = placeNodes(page, last.bytes)
     await writer.appendRows(id, rows, nodes)
     for (const row of rows) count(row, counts)
@@ -257,14 +299,6 @@ async function* readAhead<Item>(source: AsyncGenerator<Item>): AsyncGenerator<It
   }
 }
 
-const judged = (record: ReadRecord, verdict: RecordVerdict): RestoredRow => ({
-  record,
-  decoded: judgeRecord(record, verdict),
-})
-
-const judgeRecord = ({ content, deadLetter }: ReadRecord, verdict: RecordVerdict): Decoded | null =>
-  content.kind === 'record' && deadLetter === undefined ? verdict(singleRecord(content), 0) : null
-
 function count({ record: { content, deadLetter }, decoded }: RestoredRow, counts: Counts): void {
   if (content.kind === 'gap') counts.gaps++
   else if (decoded?.kind === 'event') counts.events++
@@ -297,7 +331,8 @@ function placeNodes(
   return { nodes: placed, bytes }
 }
 
-function viewOf({ chain, matched, larger, root, tail }: ProvenLog, counts: Counts): RecoveredLogView {
+function viewOf(proof: ProvenLog, counts: Counts): RecoveredLogView {
+  const { chain, matched, larger, root, tail } = proof
   const { topic, partition, incarnation } = chain.newest
   const proven = matched.at(-1)
   return {
@@ -306,7 +341,10 @@ function viewOf({ chain, matched, larger, root, tail }: ProvenLog, counts: Count
     deadLetters: String(counts.deadLetters),
     gaps: String(counts.gaps),
     reclassified: String(counts.reclassified),
+    codesByWord: String(proof.codesByWord),
+    signatureDoubts: { wouldLetIn: proof.wouldLetIn, wouldRefuse: counts.wouldRefuse },
     ...{ nextOffset: String(tail.nextOffset), unprovenOffsets: String(tail.unproven), rootHash: root },
+    signedTo: proof.signedTo === null ? null : String(proof.signedTo),
     provenTo: proven === undefined ? null : String(proven.size),
     notes: { matched: matched.length, larger: larger.length },
     missing: tail.missing,
@@ -317,7 +355,11 @@ function viewOf({ chain, matched, larger, root, tail }: ProvenLog, counts: Count
 }
 
 /** No leaf proves these: they are the archive's word. */
-async function restoreRest(writer: RecoveryWriter, { keys, producers, holds }: Manifest): Promise<void> {
+async function restoreRest(
+  writer: RecoveryWriter,
+  { keys, holds }: Manifest,
+  producers: readonly ProducerSource[],
+): Promise<void> {
   await writer.restoreKeys(
     keys.map(({ key, signsFrom, signsUntil }) => ({
       key: keyOf(key),
@@ -325,23 +367,8 @@ async function restoreRest(writer: RecoveryWriter, { keys, producers, holds }: M
       untilMs: signsUntil,
     })),
   )
-  await writer.restoreProducers(
-    producers.map(({ source, policy, keys: own }) => ({
-      ...{ source, policy },
-      keys: own.map(({ key, validFrom, validUntil }) => ({
-        key: keyOf(key),
-        validFrom: new Date(validFrom),
-        validUntil: validUntil === null ? null : new Date(validUntil),
-      })),
-    })),
-  )
+  await writer.restoreProducers(producers)
   await writer.restoreHolds(
     holds.map(({ since, ...hold }) => ({ ...hold, since: new Date(since).toISOString() })),
   )
-}
-
-function keyOf(text: string): VerifierKey {
-  const key = parseVerifierKey(text)
-  if (!key.ok) throw new ServiceError('ARCHIVE_DAMAGED', `a key in the manifest: ${key.detail}`)
-  return key.value
 }

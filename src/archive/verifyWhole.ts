@@ -2,13 +2,14 @@ import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
 import { hashToHex } from '../domain/hash.ts'
 import {
   type ArchiveReader,
+  claimsOfPart,
   concludePart,
   type OpenedArchive,
   startOfPart,
   verifyNextFile,
 } from './readArchive.ts'
 
-/** Reads every file of an archive. Throws ARCHIVE_DAMAGED, NOTE_REFUSED, PLACE_UNAVAILABLE. */
+/** Reads every file of an archive. Throws ARCHIVE_DAMAGED, ROOT_MISMATCH, NOTE_REFUSED, PLACE_UNAVAILABLE. */
 export async function verifyArchive(
   reader: ArchiveReader,
   { manifest, manifestHash }: OpenedArchive,
@@ -17,10 +18,11 @@ export async function verifyArchive(
 ) {
   for (const log of manifest.logs) {
     say(`reading ${log.origin}, leaves ${log.fromLeaf} to ${log.toLeaf}`)
+    const claims = await claimsOfPart(reader, manifest.id, log, keys)
     let position = startOfPart(log)
     while (position.files < log.files.length)
-      position = await verifyNextFile(reader, manifest.id, log, position)
-    await concludePart(reader, manifest.id, log, position, keys)
+      position = await verifyNextFile(reader, manifest, log, position, claims)
+    concludePart(manifest.id, log, position, keys)
   }
   return {
     id: manifest.id,

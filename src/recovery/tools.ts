@@ -69,9 +69,12 @@ export function createArchiveTools(options: ToolsOptions): ArchiveTools {
       try {
         return await recover({
           ...{ places, codec: zstdCodec, notes: held, keys, store, requestedBy, signal, say },
-          verdict: createRecordDecoder(
-            createDecoder({ maxValueBytes: Number.MAX_SAFE_INTEGER, fastPath: config.ingest.fastPath }),
-          ),
+          verdictOf: (signatures) =>
+            createRecordDecoder(
+              createDecoder({
+                ...{ maxValueBytes: Number.MAX_SAFE_INTEGER, fastPath: config.ingest.fastPath, signatures },
+              }),
+            ),
           source,
           now: Date.now,
         })

@@ -8,8 +8,8 @@ import { openArchivePlace } from '../../src/places/archives/open.ts'
 import { openRecovery } from '../../src/store/archive/recovery.ts'
 import { appendTo, openLog } from '../store/fixture.ts'
 import { type S3Server, s3Missing, startS3Server } from '../support/s3.ts'
-import { motley, verdict } from '../verification/trueLog.ts'
-import { archiveWith, key, rowsOf, useArchives } from './fixture.ts'
+import { motley } from '../verification/trueLog.ts'
+import { archiveWith, key, rowsOf, useArchives, verdictOf } from './fixture.ts'
 
 const missing = s3Missing()
 if (missing !== null) console.warn(`skipped: archives in a real bucket (${missing})`)
@@ -48,7 +48,7 @@ describe.skipIf(missing !== null)('archives in a bucket', () => {
       const store = await openRecovery(database.adminUrl)
       try {
         return await recover({
-          ...{ ...from, store, verdict, requestedBy: 'test', signal, say: () => undefined, now: Date.now },
+          ...{ ...from, store, verdictOf, requestedBy: 'test', signal, say: () => undefined, now: Date.now },
         })
       } finally {
         await store.close()
@@ -59,7 +59,7 @@ describe.skipIf(missing !== null)('archives in a bucket', () => {
     expect(away).toBeInstanceOf(ServiceError)
     expect(away).toMatchObject({ code: 'PLACE_UNAVAILABLE' })
     await server.start()
-    expect(await run()).toMatchObject({ complete: true, logs: [{ leaves: '700' }] })
+    expect(await run()).toMatchObject({ logs: [{ leaves: '700' }] })
     expect(await rowsOf(database.adminUrl, topic)).toEqual(await rowsOf(platform.database.adminUrl, topic))
     place.close()
   })

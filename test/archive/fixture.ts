@@ -1,8 +1,9 @@
 /** Archives on real servers: a database with logs in it, a folder, and a second database to recover into. */
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { afterAll } from 'vitest'
 import { archiveSlice } from '../../activities/archive/archiveSlice.ts'
 import { planArchive } from '../../activities/archive/planArchive.ts'
@@ -13,8 +14,13 @@ import type { ActivityDependencies } from '../../activities/dependencies.ts'
 import { storeCheckpoint } from '../../activities/storeCheckpoint.ts'
 import type { HeldNote } from '../../src/archive/notesHeld.ts'
 import { recover } from '../../src/archive/recover.ts'
+import type { Manifest, ManifestLog } from '../../src/domain/archive/manifest.ts'
 import type { ArchiveRequest } from '../../src/domain/archive/request.ts'
 import type { ArchiveView } from '../../src/domain/archive/view.ts'
+import { canonicalize } from '../../src/domain/canonicalJson.ts'
+import { createDecoder, type SignatureRegistry } from '../../src/domain/decode.ts'
+import { hashToHex, sha256 } from '../../src/domain/hash.ts'
+import { createRecordDecoder } from '../../src/ingest/decoder.ts'
 import { zstdCodec } from '../../src/places/archives/codec.ts'
 import { createFolderArchives } from '../../src/places/archives/folder.ts'
 import type { ArchivePlace } from '../../src/ports.ts'
@@ -22,7 +28,9 @@ import { openRecovery } from '../../src/store/archive/recovery.ts'
 import { scopeOf, usePlatform } from '../activities/fixture.ts'
 import { testKey } from '../domain/evidence/keys.ts'
 import { createTestDatabase, type TestDatabase, withClient } from '../support/database.ts'
-import { verdict } from '../verification/trueLog.ts'
+
+export const verdictOf = (signatures: SignatureRegistry) =>
+  createRecordDecoder(createDecoder({ maxValueBytes: Number.MAX_SAFE_INTEGER, fastPath: true, signatures }))
 
 export const key = testKey('example.com/ingest', 1)
 
@@ -97,12 +105,47 @@ export async function recoverInto(database: TestDatabase, folder: string, option
   try {
     return await recover({
       places: [createFolderArchives(folder)],
-      ...{ codec: zstdCodec, notes: [], keys: [key.verifierKey], store, verdict, source: null, ...options },
+      ...{ codec: zstdCodec, notes: [], keys: [key.verifierKey], store, verdictOf, source: null, ...options },
       ...{ requestedBy: 'test', signal: new AbortController().signal, say: () => undefined, now: Date.now },
     })
   } finally {
     await store.close()
   }
+}
+
+/**
+ * Changes lines of an archive's first file of a kind and the manifest with it, as one who may write to the place would. An edit
+ * that gives null leaves its line as it is.
+ */
+export function forgeLines(
+  folder: string,
+  id: string,
+  kind: 'files' | 'checkpoints',
+  edit: (line: Record<string, unknown>) => Record<string, unknown> | null,
+): void {
+  const path = join(folder, id, 'manifest.json')
+  const manifest = JSON.parse(readFileSync(path, 'utf8'))
+  const file = manifest.logs[0][kind][0]
+  const lines = zstdDecompressSync(readFileSync(join(folder, id, file.name)))
+    .toString('utf8')
+    .trimEnd()
+    .split('\n')
+  const edited = lines.map((line) => {
+    const changed = edit(JSON.parse(line))
+    return changed === null ? line : canonicalize(changed)
+  })
+  const content = Buffer.from(edited.map((line) => `${line}\n`).join(''))
+  const packed = zstdCompressSync(content)
+  const sha = hashToHex(sha256(packed))
+  writeFileSync(join(folder, id, file.name), packed)
+  Object.assign(file, { bytes: packed.length, unpackedBytes: content.length, sha256: sha })
+  writeFileSync(path, `${canonicalize(manifest)}\n`)
+}
+
+export function forgeManifest(folder: string, id: string, edit: (log: ManifestLog) => ManifestLog): void {
+  const path = join(folder, id, 'manifest.json')
+  const manifest = JSON.parse(readFileSync(path, 'utf8')) as Manifest
+  writeFileSync(path, `${canonicalize({ ...manifest, logs: manifest.logs.map(edit) })}\n`)
 }
 
 const TABLES = {

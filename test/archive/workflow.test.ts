@@ -226,10 +226,16 @@ it('the commands archive, hold, verify, detach and recover, and say what is wron
       (await asOwner('recover', '--from', folder, '--key', keys, '--notes', '/nowhere')).stderr,
     ).toContain('/nowhere cannot be read')
     const done = await asOwner(...recovering, '--json')
-    expect(done.code, done.stderr).toBe(0)
+    // Nobody asked Kafka.
+    expect(done.code, done.stderr).toBe(1)
     const report = JSON.parse(done.stdout)
     const log = report.logs.find((each: { topic: string }) => each.topic === topic)
-    expect(log).toMatchObject({ leaves: '300', provenTo: '300', notes: { matched: 1 }, missing: [] })
+    expect(log).toMatchObject({
+      leaves: '300',
+      provenTo: '300',
+      notes: { matched: 1 },
+      missing: [{ state: 'unknown' }],
+    })
     expect(await rowsOf(database.adminUrl, topic)).toEqual(await rowsOf(fixture.database.adminUrl, topic))
     expect(await asOwner(...recovering)).toMatchObject({
       ...{ code: 2, stderr: expect.stringContaining('DATABASE_NOT_EMPTY') },
@@ -272,7 +278,10 @@ it('a recovery that is killed leaves an empty database, and can be done again', 
       expect((await client.query('select from events')).rowCount).toBe(0)
       expect((await client.query('select from partition_logs')).rowCount).toBe(0)
     })
-    expect(await runArchive(args, env)).toMatchObject({ code: 0 })
+    expect(await runArchive(args, env)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('nobody knows'),
+    })
   } finally {
     await database.drop()
   }

@@ -55,6 +55,15 @@ function formatLog(log: RecoveredLogView): string[] {
     ...(log.reclassified === '0'
       ? []
       : [`    ${log.reclassified} events are dead letters by this version's verdict`]),
+    ...(log.signedTo === null || log.signedTo === leaves
+      ? []
+      : [
+          `    leaves ${log.signedTo} to ${leaves}: no signed note covers them, so only the archive vouches for them`,
+        ]),
+    ...(log.codesByWord === '0'
+      ? []
+      : [`    ${formatCount(log.codesByWord)} dead letters have their codes by the archive's word alone`]),
+    ...formatDoubts(log.signatureDoubts),
     ...(log.unprovenOffsets === '0'
       ? []
       : [
@@ -68,6 +77,13 @@ function formatLog(log: RecoveredLogView): string[] {
         ]),
   ]
 }
+
+const formatDoubts = ({ wouldLetIn, wouldRefuse }: RecoveredLogView['signatureDoubts']): string[] =>
+  wouldLetIn + wouldRefuse === 0
+    ? []
+    : [
+        `    by the producers' keys and policies of the archive, ${wouldLetIn} dead letters SIGNATURE would be events, and ${wouldRefuse} events would be refused`,
+      ]
 
 function formatMissing({ state, fromLeaf, toLeaf, fromOffset, toOffset, detail }: MissingRange): string {
   const leaves = `leaves ${fromLeaf} to ${toLeaf ?? '?'}`

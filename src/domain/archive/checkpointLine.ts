@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { canonicalize } from '../canonicalJson.ts'
 import { parseSize } from '../evidence/checkpointNote.ts'
 import { type Finding, holds, malformed } from '../evidence/finding.ts'
+import { isPresentableInstant } from '../requestFields.ts'
 
 const FORMAT = 'streaming-ingest/checkpoint@v1'
 const whole = z.string().refine((value) => parseSize(value) !== null, 'expected a decimal string')
@@ -12,9 +13,13 @@ const shape = z.strictObject({
   id: z.string().regex(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/),
   topic: z.string(),
   /** As it was asked for; null: all partitions, the head. */
-  partition: z.int().min(0).nullable(),
+  partition: z
+    .int()
+    .min(0)
+    .max(2 ** 31 - 1)
+    .nullable(),
   offset: whole.nullable(),
-  createdAt: z.int(),
+  createdAt: z.int().refine(isPresentableInstant),
   createdBy: z.string(),
   position: z.strictObject({
     offset: whole,

@@ -7,6 +7,7 @@ import { canonicalize } from '../canonicalJson.ts'
 import { parseSize } from '../evidence/checkpointNote.ts'
 import { type Finding, holds, malformed } from '../evidence/finding.ts'
 import { formatOrigin, isInstanceName } from '../evidence/origin.ts'
+import { isPresentableInstant } from '../requestFields.ts'
 
 export const MANIFEST_FORMAT = 'streaming-ingest/archive@v1'
 export const MANIFEST_NAME = 'manifest.json'
@@ -14,6 +15,8 @@ export const MANIFEST_NAME = 'manifest.json'
 export const MAX_MANIFEST_BYTES = 128 * 1024 * 1024
 
 const count = z.int().min(0)
+const instant = z.int().refine(isPresentableInstant, 'must lie in the years 1 to 9999')
+const MAX_INT4 = 2 ** 31 - 1
 const uuid = z
   .string()
   .regex(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'expected a UUID in lower case')
@@ -53,12 +56,12 @@ const log = z
     origin: z.string().max(1_000),
     instance: z.string().refine(isInstanceName, 'cannot be the name of an installation'),
     topic: z.string().regex(/^[a-zA-Z0-9._-]{1,249}$/),
-    partition: z.int().min(0),
+    partition: z.int().min(0).max(MAX_INT4),
     topicId: uuid,
-    incarnation: z.int().min(1),
+    incarnation: z.int().min(1).max(MAX_INT4),
     startOffset: whole,
-    leaderEpoch: z.int(),
-    createdAt: z.int(),
+    leaderEpoch: z.int().min(-1).max(MAX_INT4),
+    createdAt: instant,
     fromLeaf: whole,
     toLeaf: whole,
     fromOffset: whole,
@@ -106,18 +109,18 @@ function coversItsRange(value: {
 const shape = z.strictObject({
   format: z.literal(MANIFEST_FORMAT),
   id: uuid,
-  createdAt: z.int(),
+  createdAt: instant,
   createdBy: text,
   request: z.json(),
   /** Newest migration of the database that it was taken from. */
   schema: text,
   /** Keys that signed checkpoints, with their periods. */
-  keys: z.array(z.strictObject({ key: text, signsFrom: z.int(), signsUntil: z.int().nullable() })),
+  keys: z.array(z.strictObject({ key: text, signsFrom: instant, signsUntil: instant.nullable() })),
   producers: z.array(
     z.strictObject({
       source: text,
       policy: z.enum(['ignore', 'verify', 'require']),
-      keys: z.array(z.strictObject({ key: text, validFrom: z.int(), validUntil: z.int().nullable() })),
+      keys: z.array(z.strictObject({ key: text, validFrom: instant, validUntil: instant.nullable() })),
     }),
   ),
   holds: z.array(
@@ -126,7 +129,7 @@ const shape = z.strictObject({
       subject: text,
       held: z.boolean(),
       reason: text,
-      since: z.int(),
+      since: instant,
       by: text,
     }),
   ),

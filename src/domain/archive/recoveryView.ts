@@ -27,11 +27,23 @@ export interface RecoveredLogView {
   readonly gaps: string
   /** Records that were events when they were archived and are dead letters by today's verdict. */
   readonly reclassified: string
+  /** Dead letters whose codes their bytes do not prove: the archive's word alone. */
+  readonly codesByWord: string
+  /**
+   * By the producers' keys and policies that were restored: refused signatures that would be let in, and events that would be
+   * refused. Those of their time may have been others.
+   */
+  readonly signatureDoubts: { readonly wouldLetIn: number; readonly wouldRefuse: number }
   /** Where ingest goes on. */
   readonly nextOffset: string
   /** Offsets behind the last leaf, before `nextOffset`: that they hold nothing, only the archive says. */
   readonly unprovenOffsets: string
   readonly rootHash: string
+  /**
+   * Leaves that a signed note covers, in the archive or held elsewhere, of a key that was given; null when none was given, since
+   * then no signature counts.
+   */
+  readonly signedTo: string | null
   /** Size of the largest note held elsewhere whose root was arrived at; null when there was none to compare. */
   readonly provenTo: string | null
   /** Notes held elsewhere: those whose roots were arrived at, and those of larger sizes. */
@@ -71,6 +83,9 @@ export interface RecoveryReport {
   /** Logs that notes tell of and no archive holds from the beginning. */
   readonly withoutArchive: readonly { readonly origin: string; readonly leaves: string }[]
   readonly checkpoints: number
-  /** Nothing is lost for good: all that is missing, Kafka still has. */
+  /**
+   * Nothing is lost for good: all that is missing, Kafka still has; where keys were given, notes cover all leaves; and no log goes
+   * on at an offset that only the archive tells of.
+   */
   readonly complete: boolean
 }

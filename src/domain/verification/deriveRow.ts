@@ -1,14 +1,7 @@
 /** From the stored bytes of a row to its leaf, and to the columns that do not follow from them. */
 import { gapLeaf, recordLeaf, undecodableLeaf } from '../leaf.ts'
-import {
-  type AcceptedEvent,
-  type DeadLetterCode,
-  type Decoded,
-  deadLetterCodes,
-  type Hash,
-  type Offset,
-  type SourceRecords,
-} from '../model.ts'
+import type { AcceptedEvent, Decoded, Hash, Offset, SourceRecords } from '../model.ts'
+import { BATCH, standingOfCode, unprovenCodes } from './codeStanding.ts'
 import { type RowSheet, rowKinds } from './rowSheet.ts'
 
 /** Verdict over one record, as ingest comes to it. */
@@ -70,17 +63,6 @@ export interface ClaimedRepeat {
   readonly code: 'DUPLICATE_ID' | 'ID_CONFLICT'
 }
 
-/** Codes that follow from the bytes and from nothing else. */
-const derived: ReadonlySet<string> = new Set<DeadLetterCode>([
-  'INVALID_UTF8',
-  'INVALID_JSON',
-  'TOO_DEEP',
-  'SCHEMA',
-  'HASH_MISMATCH',
-  'TOMBSTONE',
-  'REPLAYED',
-])
-
 export function addDeadLetter(
   sheet: RowSheet,
   row: StoredDeadLetterRow,
@@ -106,14 +88,6 @@ export function addDeadLetter(
     span: -1,
   })
 }
-
-const BATCH: DeadLetterCode = 'UNDECODABLE_BATCH'
-/** What depends on settings, on keys or on the database of its time. */
-const unprovenCodes: ReadonlySet<string> = new Set<DeadLetterCode>(
-  deadLetterCodes.filter(
-    (code) => !derived.has(code) && code !== BATCH && code !== 'DUPLICATE_ID' && code !== 'ID_CONFLICT',
-  ),
-)
 
 function batchLeaf(row: StoredDeadLetterRow): Hash {
   const { bytes, valueStarts, valueEnds, timestamps } = row.records
@@ -144,31 +118,13 @@ function codeDifference(
   if (row.lastOffset !== row.offset) return 'last_offset'
   const decoded = verdict(row.records, 0)
   const { code } = row
-  if (derived.has(code)) return decoded.kind === 'rejected' && decoded.code === code ? null : 'code'
-  switch (code) {
-    case 'TOO_LARGE':
-      // It comes before all that looks at the bytes, but not before these two.
-      return decoded.kind === 'rejected' && (decoded.code === 'TOMBSTONE' || decoded.code === 'REPLAYED')
-        ? 'code'
-        : null
-    case 'DUPLICATE_ID':
-    case 'ID_CONFLICT': {
-      if (decoded.kind !== 'event') return 'code'
-      const { id, contentHash } = decoded
-      repeats.push({
-        row: index,
-        id,
-        offset: row.offset,
-        ingestedMs: row.ingestedMs,
-        contentHash,
-        code,
-      })
-      return null
-    }
-    default:
-      // It was an event but for what cannot be known any more; another text was never a code.
-      return decoded.kind === 'event' && unprovenCodes.has(code) ? null : 'code'
+  if (standingOfCode(code, decoded) === 'contradicted') return 'code'
+  if ((code === 'DUPLICATE_ID' || code === 'ID_CONFLICT') && decoded.kind === 'event') {
+    const { id, contentHash } = decoded
+    const { offset, ingestedMs } = row
+    repeats.push({ row: index, id, offset, ingestedMs, contentHash, code })
   }
+  return null
 }
 
 /** An event of the log with an id that a dead letter repeats. */

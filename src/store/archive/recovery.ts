@@ -67,6 +67,9 @@ export async function openRecovery(ownerUrl: string): Promise<RecoveryDatabase> 
   }
 }
 
+const notEmpty = (used: readonly string[]): ServiceError =>
+  new ServiceError('DATABASE_NOT_EMPTY', `The database is not empty: there are rows in ${used.join(', ')}`)
+
 async function tablesInUse(client: Client): Promise<readonly string[]> {
   const wanted = (await readJournal()).at(-1)?.when ?? 0
   const newest = await newestMigration(client)
@@ -103,6 +106,8 @@ async function inTransaction<T>(client: Client, work: (writer: RecoveryWriter) =
   try {
     // It would begin every log now, and empty. With the lock that this takes, nobody else opens or moves a log meanwhile.
     await client.query('alter table public.partition_logs disable trigger open_log')
+    const used = await tablesInUse(client)
+    if (used.length > 0) throw notEmpty(used)
     await client.query(`
       create temp table restored_checkpoints (
         id uuid, topic text, partition integer, "offset" bigint, created_at timestamptz, created_by text,
