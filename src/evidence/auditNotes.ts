@@ -60,8 +60,11 @@ export async function auditNotes(
   const keys = options.keys.length > 0 ? options.keys : periods.map(({ key }) => key)
   const findings: AuditFinding[] = []
   const { noted, count, passedOver } = await collect(held, keys, options, findings)
-  const instance = keys[0]?.name ?? null
-  const states = await logsByOrigin(deps, instance)
+  // Which of the keys is this database's, only notes can tell: its logs may be meant under the name of each.
+  const names = [...new Set(keys.map(({ name }) => name))]
+  const own = periods.map(({ key }) => key.name).find((name) => names.includes(name)) ?? names[0]
+  const all = names.length === 0 ? [] : await deps.logs.allLogs()
+  const states = logsByOrigin(all, names)
   const logs: AuditedLog[] = []
   for (const origin of [...noted.keys()].sort())
     logs.push(await auditLog(deps, origin, noted.get(origin) as NotedLog, states, options, findings))
@@ -73,9 +76,11 @@ export async function auditNotes(
     derived: !options.quick,
     keysFrom: options.keys.length > 0 ? 'given' : 'database',
     logs,
-    withoutNotes: [...states]
-      .filter(([origin, { position }]) => position.size > 0n && !noted.has(origin) && isWanted(origin))
-      .map(([origin]) => origin),
+    withoutNotes: all
+      .filter(({ position }) => position.size > 0n)
+      .filter((log) => !names.some((instance) => noted.has(originOf(log, instance))))
+      .map((log) => originOf(log, own ?? ''))
+      .filter(isWanted),
     findings,
   }
 }
@@ -144,14 +149,13 @@ function list(findings: AuditFinding[], finding: AuditFinding): void {
   else findings[at] = { ...before, count: String(BigInt(before.count) + 1n) }
 }
 
-async function logsByOrigin(
-  { logs }: AuditDependencies,
-  instance: string | null,
-): Promise<ReadonlyMap<string, LogState>> {
-  if (instance === null) return new Map()
-  const all = await logs.allLogs()
-  return new Map(all.map((log) => [formatOrigin({ instance, ...nameOf(log) }), log]))
-}
+const originOf = (log: LogState, instance: string): string => formatOrigin({ instance, ...nameOf(log) })
+
+const logsByOrigin = (
+  logs: readonly LogState[],
+  instances: readonly string[],
+): ReadonlyMap<string, LogState> =>
+  new Map(instances.flatMap((instance) => logs.map((log) => [originOf(log, instance), log] as const)))
 
 const about = (origin: string, size: bigint, root: Hash, where: string) => ({
   origin,

@@ -216,6 +216,23 @@ it('bytes that were changed under their leaf hashes are found where they are der
   expect((await audit(notes, ...keyFlag, '--quick')).code).toBe(0)
 })
 
+it('keys of two installations, in either order, take no log for one that is missing', async () => {
+  const { notes, origin } = await noted()
+  const other = ['--key', testKey('example.com/another', 2).verifierKey.text]
+  for (const flags of [
+    [...other, ...keyFlag],
+    [...keyFlag, ...other],
+  ]) {
+    const { code, report } = await audit(notes, ...flags, '--quick')
+    expect([code, report.findings, report.logs]).toMatchObject([0, [], [{ origin, verdict: 'intact' }]])
+    // What no note speaks for is named once, and as its own.
+    expect(report.withoutNotes.length).toBeGreaterThan(0)
+    for (const named of report.withoutNotes) expect(named).toMatch(new RegExp(`^${NAME}/`))
+    expect(new Set(report.withoutNotes).size).toBe(report.withoutNotes.length)
+    expect(report.withoutNotes).not.toContain(origin)
+  }
+})
+
 it('a log that was taken away whole is found', async () => {
   const { open, notes, origin } = await noted()
   await damage((client) =>
