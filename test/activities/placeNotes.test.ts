@@ -12,9 +12,11 @@ import { signCheckpoint } from '../../src/domain/evidence/checkpointNote.ts'
 import { notePath, originOf } from '../../src/domain/evidence/notePlace.ts'
 import { hashToBytes } from '../../src/domain/hash.ts'
 import { LogNotTaken, ServiceError } from '../../src/errors.ts'
+import { auditNotes } from '../../src/evidence/auditNotes.ts'
 import { createMetrics } from '../../src/metrics/metrics.ts'
 import { registerPlaceMetrics } from '../../src/metrics/notes.ts'
 import { createFolderPlace } from '../../src/places/folder.ts'
+import { notesOfFolder } from '../../src/places/heldNotes.ts'
 import type { NotePlace } from '../../src/ports.ts'
 import { createNoteStore } from '../../src/store/notes.ts'
 import { testKey } from '../domain/evidence/keys.ts'
@@ -273,6 +275,25 @@ it('a note that its row, its log or the keys belie is never sent, and holds up n
     }),
   )
   await settle(place)
+})
+
+it('a mark that a note was sent, put there by who may insert, is found by the audit: no note speaks for the leaves', async () => {
+  const place = aPlace()
+  await settle(place)
+  const { id, logId, size, note } = await checkpointOf(await aLog())
+  await withClient(platform.database.appUrl, (client) =>
+    client.query(
+      `insert into note_placements (place, log_id, size, checkpoint_id, outcome) values ($1, $2, $3, $4, 'held')`,
+      [place.name, logId, size.toString(), id],
+    ),
+  )
+  expect(await place.send()).toEqual({ placed: 0, more: false })
+  expect(await place.standing()).toMatchObject({ waiting: 0 })
+  const { reader, queries, notes, signingKeys } = platform.store
+  const deps = { reader, logs: queries, notes, signingKeys, derive: async () => null }
+  const folder = place.name.slice('file://'.length)
+  const options = { keys: [], quick: true, onProgress: () => undefined }
+  expect((await auditNotes(deps, notesOfFolder(folder), options)).withoutNotes).toContain(originOf(note))
 })
 
 it('a failure is shown as long as its note waits, and no longer', async () => {
