@@ -164,7 +164,11 @@ async function runWith(run: DrillRun, outside: Outside): Promise<DrillResult> {
   })
   const recovery = await phase('recover from archive', async () => {
     const args = ['recover', '--from', outside.archives, '--notes', outside.notes, '--key', outside.keys]
-    const env = { DATABASE_ADMIN_URL: database.ownerUrl, KAFKA_BROKERS: world.env.KAFKA_BROKERS }
+    const env = {
+      DATABASE_ADMIN_URL: database.ownerUrl,
+      DATABASE_URL: database.appUrl,
+      KAFKA_BROKERS: world.env.KAFKA_BROKERS,
+    }
     const { code, stdout, stderr } = await runCommand(
       'src/recovery/main.ts',
       [...args, '--kafka', '--json'],

@@ -55,12 +55,11 @@ function connect() {
  * service.
  */
 async function tools(): Promise<ArchiveTools> {
-  const [{ readConfig }, { createArchiveTools }] = await Promise.all([
+  const [{ readConfig }, { createArchiveTools, NO_DATABASE }] = await Promise.all([
     import('../config.ts'),
     import('./tools.ts'),
   ])
-  const DATABASE_URL =
-    process.env['DATABASE_URL'] || process.env['DATABASE_ADMIN_URL'] || 'postgres://none/none'
+  const DATABASE_URL = process.env['DATABASE_URL'] || NO_DATABASE
   const read = readConfig({ ...process.env, DATABASE_URL })
   if (!read.ok) throw new CliFailure(2, 'BAD_REQUEST', read.problems.join('; '))
   return createArchiveTools({

@@ -25,7 +25,11 @@ import { notesOf } from '../roles/audit.ts'
 import { detachPartition } from '../store/archive/detach.ts'
 import { openRecovery } from '../store/archive/recovery.ts'
 import { createDatabase } from '../store/database.ts'
+import { parseDatabaseUrl } from '../store/roles.ts'
 import { createStore } from '../store/store.ts'
+
+/** `DATABASE_URL` where none is given: not every tool needs one. */
+export const NO_DATABASE = 'postgres://none/none'
 
 export interface ToolsOptions {
   readonly config: Config
@@ -87,7 +91,8 @@ export function createArchiveTools(options: ToolsOptions): ArchiveTools {
     async adoptNotes({ notes, keys: given }, say) {
       const keys = await readKeys(given)
       const held = await readNotes(notes, options)
-      const database = createDatabase({ url: config.database.url, maxAppenders: 1, maxReaders: 2 })
+      const url = config.database.url === NO_DATABASE ? ownerUrl(config) : config.database.url
+      const database = createDatabase({ url, maxAppenders: 1, maxReaders: 2 })
       try {
         const store = createStore(database)
         return await adoptNotes({ ...store, logs: store.queries }, { notes: held, keys, say })
@@ -101,8 +106,12 @@ export function createArchiveTools(options: ToolsOptions): ArchiveTools {
 
 const notFound = (detail: string): ServiceError => new ServiceError('ARCHIVE_NOT_FOUND', detail)
 
-function ownerUrl({ database: { adminUrl } }: Config): string {
-  if (adminUrl !== null) return adminUrl
+/** As migrations do: the owner of `DATABASE_ADMIN_URL`, in the database that `DATABASE_URL` names, when it is given. */
+export function ownerUrl({ database: { adminUrl, url } }: Config): string {
+  if (adminUrl !== null)
+    return url === NO_DATABASE
+      ? adminUrl
+      : parseDatabaseUrl(adminUrl, 'DATABASE_ADMIN_URL').urlOf(parseDatabaseUrl(url, 'DATABASE_URL').database)
   throw new CliFailure(
     2,
     'BAD_REQUEST',

@@ -225,7 +225,13 @@ it('the commands archive, hold, verify, detach and recover, and say what is wron
     expect(
       (await asOwner('recover', '--from', folder, '--key', keys, '--notes', '/nowhere')).stderr,
     ).toContain('/nowhere cannot be read')
-    const done = await asOwner(...recovering, '--json')
+    // As a migration does: the owner of one address, in the database that the application's names.
+    const { pathname } = new URL(database.adminUrl)
+    const elsewhere = Object.assign(new URL(database.adminUrl), { pathname: '/postgres' }).href
+    expect(pathname).not.toBe('/postgres')
+    const done = await runArchive([...recovering, '--json'], {
+      ...{ DATABASE_ADMIN_URL: elsewhere, DATABASE_URL: database.appUrl },
+    })
     // Nobody asked Kafka.
     expect(done.code, done.stderr).toBe(1)
     const report = JSON.parse(done.stdout)
