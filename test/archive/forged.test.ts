@@ -6,6 +6,7 @@ import type { SourceView } from '../../src/archive/missing.ts'
 import { openArchive } from '../../src/archive/readArchive.ts'
 import { verifyArchive } from '../../src/archive/verifyWhole.ts'
 import { formatRecovery } from '../../src/cli/archive/present.ts'
+import type { ManifestLog } from '../../src/domain/archive/manifest.ts'
 import { offset } from '../../src/domain/model.ts'
 import { ServiceError } from '../../src/errors.ts'
 import { zstdCodec } from '../../src/places/archives/codec.ts'
@@ -25,7 +26,7 @@ const codeOf = (work: Promise<unknown>): Promise<string> =>
     (error: unknown) => (error instanceof ServiceError ? `${error.code}: ${error.message}` : String(error)),
   )
 
-let source: { readonly folder: string; readonly id: string }
+let source: { readonly folder: string; readonly id: string; readonly topic: string }
 let empty: TestDatabase
 
 /** 20 leaves, the last one no JSON and the one before it a repeated id; checkpoints over 10 and over all. */
@@ -42,7 +43,7 @@ beforeAll(async () => {
   await checkpoint(topic)
   const folder = makeFolder()
   const { id } = await archive(folder, { topic })
-  source = { folder, id }
+  source = { folder, id, topic }
   empty = await emptyDatabase()
 })
 
@@ -149,6 +150,32 @@ it('leaves that no signature covers are not whole, even where nothing is missing
   expect(await whole(unsigned)).toMatchObject({
     ...{ complete: false, lines: expect.stringContaining('leaves 10 to 20: no signed note covers them') },
   })
+})
+
+/** As a forger would write it, who wants ingest to pass over what comes there. */
+const endingAt =
+  (toOffset: string) =>
+  (log: ManifestLog): ManifestLog => ({
+    ...{ ...log, toOffset },
+    files: log.files.map((file, index) => (index === log.files.length - 1 ? { ...file, toOffset } : file)),
+  })
+
+it('an end behind the last leaf is the word of the archive, and no word against the next archive', async () => {
+  const forged = makeFolder()
+  cpSync(join(source.folder, source.id), join(forged, source.id), { recursive: true })
+  forgeManifest(forged, source.id, endingAt('25'))
+  const report = await recoverInto(await emptyDatabase(), forged)
+  expect(report).toMatchObject({ complete: false, logs: [{ nextOffset: '25', unprovenOffsets: '5' }] })
+  expect(formatRecovery(report).join('\n')).toContain('offset 25 is 5 behind the last leaf')
+
+  const halves = makeFolder()
+  const { topic } = source
+  const first = await archive(halves, { topic, partition: 0, toLeaf: '10' })
+  await archive(halves, { topic, partition: 0, fromLeaf: '10' })
+  forgeManifest(halves, first.id, endingAt('13'))
+  expect(await codeOf(recoverInto(empty, halves))).toMatch(
+    /^ARCHIVE_DAMAGED: .* begins leaf 10 at offset 10; those before it end at 13/,
+  )
 })
 
 it('a database that came into use meanwhile is left alone', async () => {
