@@ -202,7 +202,10 @@ function addToolCommands(add: Add, context: ArchiveContext): void {
           )
       }
     })
-  add('recover', 'rebuild an empty, migrated database from archives (DATABASE_ADMIN_URL: its owner; DATABASE_URL names it)')
+  add(
+    'recover',
+    'rebuild an empty, migrated database from archives (DATABASE_ADMIN_URL: its owner; DATABASE_URL names it)',
+  )
     .requiredOption('--from <place>', 'where archives are; may be given again', collect, [])
     .option(
       '--notes <place>',
