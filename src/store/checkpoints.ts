@@ -117,7 +117,7 @@ async function newestCovering(
 ): Promise<SignedPosition | null> {
   const covers = sql`log_id = ${id} and size > ${index} and note is not null`
   const { rows } = await db.execute<CoveringRow>(sql`
-    select p.checkpoint_id, (extract(epoch from c.created_at) * 1000)::bigint as created_ms, p.partition, p."offset",
+    select p.checkpoint_id, case when isfinite(c.created_at) then (extract(epoch from c.created_at) * 1000)::bigint else 0 end as created_ms, p.partition, p."offset",
            p.size, p.root_hash, p.note
       from public.checkpoints c
       join lateral (select * from public.checkpoint_positions where checkpoint_id = c.id and ${covers}) p on true
@@ -140,7 +140,7 @@ const signedPosition = (id: LogId, row: CoveringRow): SignedPosition => ({
 
 async function largestSigned(db: ReturnType<typeof drizzle>, id: LogId): Promise<SignedPosition | null> {
   const { rows } = await db.execute<CoveringRow>(sql`
-    select p.checkpoint_id, (extract(epoch from c.created_at) * 1000)::bigint as created_ms, p.partition, p."offset",
+    select p.checkpoint_id, case when isfinite(c.created_at) then (extract(epoch from c.created_at) * 1000)::bigint else 0 end as created_ms, p.partition, p."offset",
            p.size, p.root_hash, p.note
       from (select * from public.checkpoint_positions where log_id = ${id} and note is not null
              order by size desc limit 1) p
@@ -159,7 +159,7 @@ async function standingOf(db: ReturnType<typeof drizzle>, topic: string): Promis
       left join (select id, (extract(epoch from created_at) * 1000)::bigint as created_ms,
                         (extract(epoch from clock_timestamp() - created_at) * 1000)::bigint as age_ms
                    from public.checkpoints
-                  where topic = ${topic} and partition is null and "offset" is null
+                  where topic = ${topic} and partition is null and "offset" is null and isfinite(created_at)
                   order by sequence desc limit 1) n on true`)
   const [row] = rows
   if (row === undefined) throw new ServiceError('INTERNAL', 'An aggregate without a row')

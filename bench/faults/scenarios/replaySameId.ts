@@ -13,7 +13,8 @@ import { Stage } from '../stage.ts'
 import { withTemporal } from '../temporalClient.ts'
 
 const patienceMs = 120_000
-const records = 20_000
+/** So many that a replay is not over before it is terminated. */
+const records = 60_000
 const startsAtOnce = 4
 
 export const replaySameId: Scenario = {
@@ -81,7 +82,7 @@ async function oneId(runs: ReplayRuns, client: Client): Promise<string[]> {
   await startWithTemporal(runs.stage, replayId, other)
 
   // Terminated: nobody fenced anything or wrote an end down, and slices may still run.
-  await sleep(context.random.below(1_000), undefined, { signal: context.signal })
+  await sleep(context.random.below(500), undefined, { signal: context.signal })
   await client.workflow.getHandle(`replay/${replayId}`).terminate('fault campaign')
   runs.clock.fault()
   problems.push(...(await isRefused(runs, replayId, other)))
