@@ -11,7 +11,7 @@ export interface SilenceLimits {
 }
 
 /** Together with a reconnect, and with the wait for a lock that the dead session held, far below 20 s (design §11). */
-const usual: SilenceLimits = { silentMs: 5_000, againMs: 3_000, lookMs: 3_000 }
+const usual: SilenceLimits = { silentMs: 3_000, againMs: 2_000, lookMs: 3_000 }
 
 /**
  * What the server says about a session: it works for us; it waits for us, having taken so many bytes of COPY; it is gone, or
