@@ -1,14 +1,13 @@
 /** `npm run bench`: ingest and replay beside their limits, in one run on the same servers. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Stack, startStack } from '../stack/servers.ts'
 import { measureAll } from './measure/all.ts'
 import type { Bed } from './measure/bed.ts'
 import { describeMachine } from './measure/machine.ts'
 import { type BenchOptions, benchUsage, readBenchOptions } from './measure/options.ts'
 import { type BenchReport, formatBench, summarise } from './measure/report.ts'
-import { untilAsked } from './run/asked.ts'
-import { createSay, formatCount, type Say } from './run/say.ts'
+import { type OnStack, onStack, readOptions, runProgram } from './run/program.ts'
+import { formatCount } from './run/say.ts'
 import { World } from './run/world.ts'
 import { fillTopic } from './source/fill.ts'
 
@@ -17,24 +16,9 @@ const seed = 20_261_123
 const resultPath = join(import.meta.dirname, 'results', 'last-run.json')
 
 async function main(argv: readonly string[]): Promise<number> {
-  let options: BenchOptions
-  try {
-    options = readBenchOptions(argv)
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${benchUsage}\n`)
-    return 2
-  }
-  const signal = untilAsked()
-  const say = createSay(options.json ? process.stderr : process.stdout)
-  say.line('starting Kafka, PostgreSQL and Temporal …')
-  const stack = await startStack({ onProgress: (message) => say.line(message) })
-  let report: BenchReport
-  try {
-    signal.throwIfAborted()
-    report = await runIn(stack, options, say, signal)
-  } finally {
-    await stack.stop()
-  }
+  const options = readOptions(() => readBenchOptions(argv), benchUsage)
+  if (options === null) return 2
+  const report = await onStack(options.json, (on) => runIn(on, options))
   mkdirSync(join(resultPath, '..'), { recursive: true })
   writeFileSync(resultPath, `${JSON.stringify(report, null, 2)}\n`)
   const stream = options.json ? process.stderr : process.stdout
@@ -43,12 +27,7 @@ async function main(argv: readonly string[]): Promise<number> {
   return 0
 }
 
-async function runIn(
-  stack: Stack,
-  options: BenchOptions,
-  say: Say,
-  signal: AbortSignal,
-): Promise<BenchReport> {
+async function runIn({ stack, say, signal }: OnStack, options: BenchOptions): Promise<BenchReport> {
   const world = await World.open('bench', stack)
   let failed = true
   try {
@@ -75,10 +54,4 @@ async function fill({ world, source, options: { events }, say, signal }: Bed): P
   say.line(`produced ${formatCount(events)} events`)
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2))
-} catch (error) {
-  const asked = error instanceof Error && error.name === 'AbortError'
-  process.stderr.write(`${asked ? 'stopped' : error instanceof Error ? error.message : String(error)}\n`)
-  process.exitCode = asked ? 130 : 1
-}
+await runProgram(main)

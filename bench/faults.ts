@@ -28,6 +28,7 @@ import { findVersions } from './faults/versions.ts'
 import { findJavaReader } from './judge/javaReader.ts'
 import type { TopicReader } from './judge/reader.ts'
 import { untilAsked } from './run/asked.ts'
+import { runProgram } from './run/program.ts'
 import { createSay, type Say } from './run/say.ts'
 
 const folderOf = ({ directory }: FaultsOptions): string =>
@@ -113,10 +114,4 @@ async function runOnBed({ options, planned, reader, say, signal }: Run): Promise
   }
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2))
-} catch (error) {
-  const asked = error instanceof Error && error.name === 'AbortError'
-  process.stderr.write(`${asked ? 'stopped' : error instanceof Error ? error.message : String(error)}\n`)
-  process.exitCode = asked ? 130 : 1
-}
+await runProgram(main)

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { wholeNumber } from '../run/wholeNumber.ts'
 
 export interface DemoOptions {
   readonly events: number
@@ -32,8 +33,6 @@ export function readDemoOptions(argv: readonly string[]): DemoOptions {
       stop: { type: 'boolean', default: false },
     },
   })
-  const events = /^\d{1,9}$/.test(values.events) ? Number(values.events) : Number.NaN
-  if (!(events >= fewestEvents && events <= mostEvents))
-    throw new TypeError(`--events must be a whole number from ${fewestEvents} to ${mostEvents}`)
+  const events = wholeNumber('--events', values.events, fewestEvents, mostEvents)
   return { events, keep: values.keep, json: values.json, stop: values.stop }
 }

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { wholeNumber } from '../run/wholeNumber.ts'
 import { mix } from '../source/random.ts'
 import type { Scenario } from './contract.ts'
 
@@ -69,13 +70,6 @@ export function readFaultsOptions(argv: readonly string[], randomSeed: () => num
     keepLogs: values['keep-logs'],
     directory: values.directory ?? null,
   }
-}
-
-function wholeNumber(name: string, text: string, least: number, most: number): number {
-  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
-  if (!(value >= least && value <= most))
-    throw new TypeError(`${name} must be a whole number from ${least} to ${most}`)
-  return value
 }
 
 /** What makes the same campaign again. */

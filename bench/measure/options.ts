@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { wholeNumber } from '../run/wholeNumber.ts'
 
 export interface BenchOptions {
   readonly events: number
@@ -25,15 +26,8 @@ export function readBenchOptions(argv: readonly string[]): BenchOptions {
     },
   })
   return {
-    events: readCount('--events', values.events, 10_000, 20_000_000),
-    repeat: readCount('--repeat', values.repeat, 1, 20),
+    events: wholeNumber('--events', values.events, 10_000, 20_000_000),
+    repeat: wholeNumber('--repeat', values.repeat, 1, 20),
     json: values.json,
   }
-}
-
-function readCount(name: string, text: string, min: number, max: number): number {
-  const count = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
-  if (!(count >= min && count <= max))
-    throw new TypeError(`${name} must be a whole number from ${min} to ${max}`)
-  return count
 }

@@ -9,8 +9,6 @@ export interface Vitals {
   readonly sockets: number
 }
 
-export const canTellVitals = process.platform === 'linux'
-
 /** Null when there is no such process any more. */
 export function vitalsOf(pid: number): Vitals | null {
   try {

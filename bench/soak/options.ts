@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { wholeNumber } from '../run/wholeNumber.ts'
 
 export interface SoakOptions {
   readonly events: number
@@ -28,19 +29,12 @@ export function readSoakOptions(argv: readonly string[]): SoakOptions {
     },
   })
   const options = {
-    events: readCount('--events', values.events, 20_000, 20_000_000),
-    partitions: readCount('--partitions', values.partitions, 1, 64),
-    edge: readCount('--edge', values.edge, 1_000, 1_000_000),
+    events: wholeNumber('--events', values.events, 20_000, 20_000_000),
+    partitions: wholeNumber('--partitions', values.partitions, 1, 64),
+    edge: wholeNumber('--edge', values.edge, 1_000, 1_000_000),
     json: values.json,
   }
   if (options.edge * options.partitions * 2 > options.events)
     throw new TypeError('--edge must be at most half of the events of a partition')
   return options
-}
-
-function readCount(name: string, text: string, min: number, max: number): number {
-  const count = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
-  if (!(count >= min && count <= max))
-    throw new TypeError(`${name} must be a whole number from ${min} to ${max}`)
-  return count
 }

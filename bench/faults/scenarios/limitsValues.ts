@@ -3,6 +3,7 @@ import { carry, makeEvent, type SourceRecord } from '../../source/event.ts'
 import { Random } from '../../source/random.ts'
 import { RecordBatchEncoder } from '../../source/recordBatch.ts'
 import type { Outcome, Scenario } from '../contract.ts'
+import { addDamage, noDamage } from '../damage.ts'
 import { stopAllInOrder } from '../ingestStop.ts'
 import { judgeReplays } from '../judgeReplays.ts'
 import { peaksOf } from '../limits/peaks.ts'
@@ -16,7 +17,8 @@ const brokerBytes = 1_048_588
 const valueBytes = 1_048_576
 const wideBytes = 4 * 2 ** 20
 const patienceMs = 120_000
-const usualRecords = 2_000
+/** Usual ones, before and behind the large ones of a round. */
+const usualBatches = 25
 
 export const limitsValues: Scenario = {
   name: 'limits-values',
@@ -30,19 +32,16 @@ async function run(stage: Stage): Promise<Outcome> {
   const { rounds } = stage.context
   const problems: string[] = []
   const notes: string[] = []
-  let [events, lost, doubled, reordered, altered, faults] = [0, 0, 0, 0, 0, 0]
+  let damage = noDamage
+  let [events, faults] = [0, 0]
   for (const width of [brokerBytes, wideBytes]) {
     const outcome = await runOne(stage, width, rounds)
     problems.push(...outcome.problems)
     notes.push(...outcome.notes)
     events += outcome.events
     faults += outcome.faults
-    lost += outcome.damage.lost
-    doubled += outcome.damage.doubled
-    reordered += outcome.damage.reordered
-    altered += outcome.damage.altered
+    damage = addDamage(damage, outcome.damage)
   }
-  const damage = { lost, doubled, reordered, altered }
   return { rounds, faults, events, damage, longestRecoveryMs: null, problems, notes }
 }
 
@@ -57,12 +56,12 @@ async function runOne(stage: Stage, width: number, rounds: number) {
   try {
     for (let round = 1; round <= rounds; round++) {
       context.say(`round ${round} of ${rounds}: batches of up to ${width} bytes`)
-      await topic.load.produceBatches(usualRecords / 40 / 2)
+      await topic.load.produceBatches(usualBatches)
       problems.push(
         ...(width === brokerBytes ? await atTheBrokers(topic, round) : await atOurs(topic, round)),
       )
       faults += 2
-      await topic.load.produceBatches(usualRecords / 40 / 2)
+      await topic.load.produceBatches(usualBatches)
     }
     await topic.untilTaken(roles.waiting('the rest of the rows', patienceMs))
   } finally {
