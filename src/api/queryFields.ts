@@ -30,6 +30,14 @@ export const textField = z
     error: 'must be well-formed text without U+0000',
   })
 
+/** What lists take that can only be paged through. */
+export const pageQuery = z.strictObject({ limit: limitField, cursor: cursorField.optional() }) as z.ZodType<{
+  limit: number
+  cursor?: string
+}>
+/** For actions that say everything in their path. */
+export const emptyBody = z.strictObject({}).optional()
+
 /** The query string as `schema` says; unknown and repeated names are refused. Throws BAD_REQUEST. */
 export function readQuery<T>(schema: z.ZodType<T>, req: Request): T {
   const parsed = parseWith(schema, { ...req.query })

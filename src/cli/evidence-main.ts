@@ -3,7 +3,6 @@
  * either; the commands that fetch evidence read API_URL.
  */
 import { existsSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { CommanderError } from 'commander'
 import type { AuditReport } from '../domain/evidence/auditReport.ts'
 import { type ApiClient, createApiClient } from './apiClient.ts'
@@ -11,6 +10,7 @@ import { readCliEnvironment } from './environment.ts'
 import type { AuditCall } from './evidence/audit.ts'
 import { createEvidenceProgram } from './evidence/program.ts'
 import { CliFailure } from './failure.ts'
+import { endWithReaders, systemUser } from './process.ts'
 import { createTerminal } from './terminal.ts'
 
 async function main(): Promise<number> {
@@ -62,20 +62,5 @@ function connect(): ApiClient {
   return createApiClient({ apiUrl, requestedBy: systemUser(), signal: interrupted.signal })
 }
 
-function systemUser(): string {
-  try {
-    return userInfo().username
-  } catch {
-    // A user id without a name, as containers have.
-    return `uid-${process.getuid?.() ?? 'unknown'}`
-  }
-}
-
-for (const stream of [process.stdout, process.stderr])
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    // Whoever read has gone, as `head` does.
-    if (error.code === 'EPIPE') process.exit(0)
-    throw error
-  })
-
+endWithReaders()
 process.exitCode = await main()

@@ -1,11 +1,11 @@
 /** Entry of `pnpm replay` and, with `log` as the first word, of `pnpm log`: reads the environment and the command line, and decides how the process exits. */
 import { existsSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { CommanderError } from 'commander'
 import { createApiClient } from './apiClient.ts'
 import { readCliEnvironment } from './environment.ts'
 import { CliFailure } from './failure.ts'
 import { createLogProgram } from './logProgram.ts'
+import { endWithReaders, systemUser } from './process.ts'
 import { createProgram } from './program.ts'
 import { createTerminal } from './terminal.ts'
 
@@ -50,20 +50,5 @@ function detachOnSignals(): AbortSignal {
   return detach.signal
 }
 
-function systemUser(): string {
-  try {
-    return userInfo().username
-  } catch {
-    // A user id without a name, as containers have.
-    return `uid-${process.getuid?.() ?? 'unknown'}`
-  }
-}
-
-for (const stream of [process.stdout, process.stderr])
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    // Whoever read has gone, as `head` does.
-    if (error.code === 'EPIPE') process.exit(0)
-    throw error
-  })
-
+endWithReaders()
 process.exitCode = await main()

@@ -1,10 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Gauge, type Registry } from 'prom-client'
 import type { CheckpointStanding } from '../ports.ts'
-
-/** Longest that a scrape waits for the database, and how long an answer is good for, in milliseconds. */
-const timeoutMs = 2_000
-const freshMs = 5_000
+import { createRefresh } from './scraped.ts'
 
 type StandingOf = (topic: string) => Promise<CheckpointStanding>
 
@@ -29,47 +25,29 @@ export function registerCheckpointMetrics(
     help: 'Leaves of the logs that are appended to which no checkpoint covers',
     ...options,
   })
-  let refreshedAt = Number.NEGATIVE_INFINITY
-  let refreshing: Promise<void> | null = null
   let looking: Promise<ReadonlyMap<string, CheckpointStanding>> | null = null
-  const refresh = (): Promise<void> => {
-    if (performance.now() - refreshedAt < freshMs) return Promise.resolve()
-    refreshing ??= load().finally(() => {
-      refreshedAt = performance.now()
-      refreshing = null
-    })
-    return refreshing
-  }
-  const load = async (): Promise<void> => {
-    // One that takes longer than a scrape is not asked for a second time beside itself.
+  // One that takes longer than a scrape is not asked for a second time beside itself.
+  const look = (): Promise<ReadonlyMap<string, CheckpointStanding>> => {
     looking ??= lookAt(topics, standingOf).finally(() => {
       looking = null
     })
-    const found = await Promise.race([looking, late()])
+    return looking
+  }
+  const refresh = createRefresh(look, new Map<string, CheckpointStanding>(), (found) => {
     for (const gauge of [age, uncovered]) gauge.reset()
     for (const [topic, standing] of found) {
       if (standing.newest !== null) age.set({ topic }, Math.max(0, standing.newest.ageMs / 1_000))
       uncovered.set({ topic }, Number(standing.uncovered))
     }
-  }
+  })
 }
 
-/** One after another, so that a scrape takes one connection; none when one cannot be read. */
+/** One after another, so that a scrape takes one connection. */
 async function lookAt(
   topics: readonly string[],
   standingOf: StandingOf,
 ): Promise<ReadonlyMap<string, CheckpointStanding>> {
   const found = new Map<string, CheckpointStanding>()
-  try {
-    for (const topic of topics) found.set(topic, await standingOf(topic))
-  } catch {
-    // That the database is away, readiness says.
-    return new Map()
-  }
+  for (const topic of topics) found.set(topic, await standingOf(topic))
   return found
-}
-
-const late = async (): Promise<ReadonlyMap<string, CheckpointStanding>> => {
-  await sleep(timeoutMs, undefined, { ref: false })
-  return new Map()
 }

@@ -1,9 +1,6 @@
 import { Gauge, type Registry } from 'prom-client'
 import type { LogState } from '../ports.ts'
-
-/** Longest that a scrape waits for the database, and how long an answer is good for, in milliseconds. */
-const timeoutMs = 2_000
-const freshMs = 5_000
+import { createRefresh } from './scraped.ts'
 
 /**
  * The logs as the database has them, so that a process that does not ingest shows them too. While the database does
@@ -32,18 +29,7 @@ export function registerLogMetrics(registry: Registry, allLogs: () => Promise<re
     registers: [registry],
     collect: () => refresh(),
   })
-  let refreshedAt = Number.NEGATIVE_INFINITY
-  let refreshing: Promise<void> | null = null
-  const refresh = (): Promise<void> => {
-    if (performance.now() - refreshedAt < freshMs) return Promise.resolve()
-    refreshing ??= load().finally(() => {
-      refreshedAt = performance.now()
-      refreshing = null
-    })
-    return refreshing
-  }
-  const load = async (): Promise<void> => {
-    const logs = await boundedOrNone(allLogs)
+  const refresh = createRefresh(allLogs, [], (logs) => {
     for (const gauge of [nextOffset, size, lastIngested]) gauge.reset()
     // Incarnations come in the order of their ids: the newest one is written last.
     for (const log of [...logs].sort((a, b) => a.logId - b.logId)) {
@@ -52,17 +38,5 @@ export function registerLogMetrics(registry: Registry, allLogs: () => Promise<re
       size.set(labels, Number(log.position.size))
       if (log.lastIngestedAt !== null) lastIngested.set(labels, log.lastIngestedAt.getTime() / 1_000)
     }
-  }
-}
-
-async function boundedOrNone(allLogs: () => Promise<readonly LogState[]>): Promise<readonly LogState[]> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<readonly LogState[]>((resolve) => {
-    timer = setTimeout(() => resolve([]), timeoutMs)
   })
-  try {
-    return await Promise.race([allLogs().catch(() => []), late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -1,5 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Placement, PlaceStanding } from '../ports.ts'
+import { createRefresh } from './scraped.ts'
 
 /** What workers count of the notes that they send. */
 export interface NoteMetrics {
@@ -26,10 +27,6 @@ export function createNoteMetrics(registry: Registry): NoteMetrics {
   }
 }
 
-/** Longest that a scrape waits for the database, and how long an answer is good for, in milliseconds. */
-const timeoutMs = 2_000
-const freshMs = 5_000
-
 /**
  * How the places stand, as the database has it. While it does not answer, the gauges hold nothing: a missing value must not
  * look like a value.
@@ -54,28 +51,15 @@ export function registerPlaceMetrics(
     help: 'Notes where a place holds something else of the log: an alarm',
     ...options,
   })
-  let refreshedAt = Number.NEGATIVE_INFINITY
-  let refreshing: Promise<void> | null = null
-  const refresh = (): Promise<void> => {
-    if (performance.now() - refreshedAt < freshMs) return Promise.resolve()
-    refreshing ??= load().finally(() => {
-      refreshedAt = performance.now()
-      refreshing = null
-    })
-    return refreshing
-  }
-  const load = async (): Promise<void> => {
-    const places = await Promise.race([standing().catch(() => []), late()])
+  const refresh = createRefresh(standing, [], (places) => {
     for (const gauge of [waiting, oldest, conflicts]) gauge.reset()
     for (const { place, ...found } of places) {
       waiting.set({ place }, found.waiting)
       oldest.set({ place }, ageSeconds(found.oldestWaiting))
       conflicts.set({ place }, found.conflicts)
     }
-  }
+  })
 }
 
 const ageSeconds = (since: Date | null): number =>
   since === null ? 0 : Math.max(0, (Date.now() - since.getTime()) / 1_000)
-
-const late = (): Promise<[]> => new Promise((resolve) => setTimeout(() => resolve([]), timeoutMs).unref())

@@ -1,5 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { FindingCounts } from '../domain/verification/finding.ts'
+import { inTime } from './scraped.ts'
 
 /** What verifications count in the process that does the work. */
 export interface VerificationMetrics {
@@ -38,9 +39,6 @@ export function createVerificationMetrics(registry: Registry): VerificationMetri
 type Last = { readonly damaged: boolean; readonly finishedAt: Date } | null
 type LastFinished = () => Promise<Last>
 
-/** Longest that a scrape waits for the database, in milliseconds. */
-const timeoutMs = 2_000
-
 /**
  * The newest verdict as the database has it. While the database does not answer, or nothing was ever verified, the gauges
  * hold nothing: a missing value must not look like a value.
@@ -49,7 +47,7 @@ export function registerVerdictMetrics(registry: Registry, lastFinished: LastFin
   // Metrics of a scrape are collected side by side: one question serves all of them.
   let asked: Promise<Last> | null = null
   const last = (): Promise<Last> => {
-    asked ??= Promise.race([lastFinished().catch(() => null), late()]).finally(() => {
+    asked ??= inTime(lastFinished, null).finally(() => {
       asked = null
     })
     return asked
@@ -72,5 +70,3 @@ export function registerVerdictMetrics(registry: Registry, lastFinished: LastFin
     collect: () => show(finished, (found) => found.finishedAt.getTime() / 1_000),
   })
 }
-
-const late = (): Promise<null> => new Promise((resolve) => setTimeout(() => resolve(null), timeoutMs).unref())

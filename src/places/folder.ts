@@ -1,10 +1,13 @@
-import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, readFile, unlink } from 'node:fs/promises'
+import { link, readFile, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { notePath } from '../domain/evidence/notePlace.ts'
 import { ServiceError } from '../errors.ts'
 import type { NotePlace, Placement } from '../ports.ts'
+import { draftIn, makeFolders, syncFolder, systemCode, writeSynced } from './folders.ts'
 import { judgeHeld, originOrConflict } from './held.ts'
+
+/** Notes are for everybody to read. */
+const modes = { file: 0o644, folder: 0o777 }
 
 /**
  * A folder with one file for each note. A file appears whole or not at all, is on the disk before it counts, and is never
@@ -33,16 +36,10 @@ async function file(folder: string, relative: string, note: string): Promise<Pla
   const directory = dirname(path)
   const held = await contentOf(path)
   if (held !== null) return judgeHeld(note, held, `the file ${relative}`)
-  await makeFolders(folder, directory)
-  const draft = join(directory, `.${randomUUID()}.tmp`)
+  await makeFolders(folder, directory, modes)
+  const draft = draftIn(directory)
   try {
-    const handle = await open(draft, 'wx', 0o644)
-    try {
-      await handle.writeFile(note)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
+    await writeSynced(draft, note, modes)
     // Unlike a rename, a link replaces nothing.
     await link(draft, path)
   } catch (error) {
@@ -59,24 +56,6 @@ async function file(folder: string, relative: string, note: string): Promise<Pla
   return { outcome: 'held' }
 }
 
-/** The folder itself must be there: it may be another disk, which is not mounted now. */
-async function makeFolders(folder: string, directory: string): Promise<void> {
-  await syncFolder(folder)
-  const first = await mkdir(directory, { recursive: true })
-  if (first === undefined) return
-  for (let made = directory; made !== folder && made.startsWith(folder); made = dirname(made))
-    await syncFolder(dirname(made))
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
 async function contentOf(path: string): Promise<string | null> {
   try {
     return await readFile(path, 'utf8')
@@ -85,6 +64,3 @@ async function contentOf(path: string): Promise<string | null> {
     throw error
   }
 }
-
-const systemCode = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'

@@ -1,12 +1,12 @@
 /** Entry of `pnpm archive`: its commands over the service at API_URL, and its tools over the environment's addresses. */
 import { existsSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { CommanderError } from 'commander'
 import { createApiClient } from '../cli/apiClient.ts'
 import { createArchiveProgram } from '../cli/archive/program.ts'
 import type { ArchiveTools } from '../cli/archive/tools.ts'
 import { readCliEnvironment } from '../cli/environment.ts'
 import { CliFailure, exitCodeOf } from '../cli/failure.ts'
+import { endWithReaders, systemUser } from '../cli/process.ts'
 import { createTerminal } from '../cli/terminal.ts'
 import { httpStatusOf, ServiceError } from '../errors.ts'
 
@@ -69,20 +69,5 @@ async function tools(): Promise<ArchiveTools> {
   })
 }
 
-function systemUser(): string {
-  try {
-    return userInfo().username
-  } catch {
-    // A user id without a name, as containers have.
-    return `uid-${process.getuid?.() ?? 'unknown'}`
-  }
-}
-
-for (const stream of [process.stdout, process.stderr])
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    // Whoever read has gone, as `head` does.
-    if (error.code === 'EPIPE') process.exit(0)
-    throw error
-  })
-
+endWithReaders()
 process.exitCode = await main()

@@ -1,5 +1,4 @@
 import type { Express, Response } from 'express'
-import { z } from 'zod'
 import { type HoldRequest, type HoldView, parseHoldRequest } from '../../domain/archive/hold.ts'
 import { type ArchiveRequest, nameOfArchive, parseArchiveRequest } from '../../domain/archive/request.ts'
 import { type ArchiveView, archiveEnded } from '../../domain/archive/view.ts'
@@ -7,15 +6,9 @@ import { parseWith, uuidText } from '../../domain/requestFields.ts'
 import { ServiceError } from '../../errors.ts'
 import { type Action, handleAction } from '../actions.ts'
 import { within } from '../deadline.ts'
-import { cursorField, limitField, readPathPart, readQuery, refuseQuery } from '../queryFields.ts'
+import { emptyBody, pageQuery, readPathPart, readQuery, refuseQuery } from '../queryFields.ts'
 import { otherMethods, routed } from '../respond.ts'
 import { type ApiDependencies, methodNotAllowed, readTimeoutMs } from '../routing.ts'
-
-const listQuery = z.strictObject({ limit: limitField, cursor: cursorField.optional() }) as z.ZodType<{
-  limit: number
-  cursor?: string
-}>
-const emptyBody = z.strictObject({}).optional()
 
 type Operations = ApiDependencies['operations']
 
@@ -24,7 +17,7 @@ export function addArchiveRoutes(app: Express, { operations, queries }: ApiDepen
     .route('/archives')
     .all(routed('/archives'))
     .get(async (req, res) => {
-      const query = readQuery(listQuery, req)
+      const query = readQuery(pageQuery, req)
       res.json(await within(readTimeoutMs, () => operations.listArchives(query)))
     })
     .post(handleAction(queries, startAction(operations)))

@@ -1,5 +1,4 @@
 import type { Express } from 'express'
-import { z } from 'zod'
 import {
   type CheckpointScheduleRequest,
   type CheckpointScheduleView,
@@ -8,15 +7,9 @@ import {
 import { parseWith, topicName } from '../../domain/requestFields.ts'
 import { type Action, handleAction } from '../actions.ts'
 import { within } from '../deadline.ts'
-import { cursorField, limitField, readPathPart, readQuery, refuseQuery } from '../queryFields.ts'
+import { emptyBody, pageQuery, readPathPart, readQuery, refuseQuery } from '../queryFields.ts'
 import { otherMethods, routed } from '../respond.ts'
 import { type ApiDependencies, methodNotAllowed, readTimeoutMs } from '../routing.ts'
-
-const listQuery = z.strictObject({ limit: limitField, cursor: cursorField.optional() }) as z.ZodType<{
-  limit: number
-  cursor?: string
-}>
-const emptyBody = z.strictObject({}).optional()
 
 type Schedules = ApiDependencies['operations']['checkpointSchedules']
 
@@ -26,7 +19,7 @@ export function addCheckpointScheduleRoutes(app: Express, { operations, queries 
     .route('/checkpoint-schedules')
     .all(routed('/checkpoint-schedules'))
     .get(async (req, res) => {
-      const query = readQuery(listQuery, req)
+      const query = readQuery(pageQuery, req)
       res.json(await within(readTimeoutMs, () => schedules.list(query)))
     })
     .all(otherMethods(['GET'], methodNotAllowed))

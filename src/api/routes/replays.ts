@@ -10,7 +10,7 @@ import { parseWith } from '../../domain/requestFields.ts'
 import { ServiceError } from '../../errors.ts'
 import { type Action, handleAction } from '../actions.ts'
 import { within } from '../deadline.ts'
-import { cursorField, limitField, readPathPart, readQuery, refuseQuery } from '../queryFields.ts'
+import { cursorField, emptyBody, limitField, readPathPart, readQuery, refuseQuery } from '../queryFields.ts'
 import { otherMethods, routed } from '../respond.ts'
 import { type ApiDependencies, methodNotAllowed, readTimeoutMs } from '../routing.ts'
 
@@ -27,8 +27,6 @@ const replaysQuery = z.strictObject({
   cursor: cursorField.optional(),
   status: z.enum(replayStatuses).optional(),
 }) as z.ZodType<ReplaysQuery>
-
-const emptyBody = z.strictObject({}).optional()
 
 export function addReplayRoutes(app: Express, { operations, queries }: ApiDependencies): void {
   app

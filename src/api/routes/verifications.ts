@@ -21,7 +21,7 @@ import {
 import { ServiceError } from '../../errors.ts'
 import { type Action, handleAction } from '../actions.ts'
 import { within } from '../deadline.ts'
-import { cursorField, limitField, readPathPart, readQuery, refuseQuery } from '../queryFields.ts'
+import { cursorField, emptyBody, limitField, readPathPart, readQuery, refuseQuery } from '../queryFields.ts'
 import { otherMethods, routed } from '../respond.ts'
 import { type ApiDependencies, methodNotAllowed, readTimeoutMs } from '../routing.ts'
 
@@ -37,8 +37,6 @@ const listQuery = z.strictObject({
 }) as z.ZodType<ListQuery>
 
 const replayId = z.string().refine(isReplayId, { error: 'is not a replay id' })
-const emptyBody = z.strictObject({}).optional()
-
 export function addVerificationRoutes(app: Express, { operations, queries }: ApiDependencies): void {
   app
     .route('/verifications')

@@ -1,8 +1,11 @@
-import { randomUUID } from 'node:crypto'
-import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises'
+import { open, readdir, rename, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { ServiceError } from '../../errors.ts'
 import type { ArchivePlace } from '../../ports.ts'
+import { draftIn, makeFolders, syncFolder, systemCode, writeSynced } from '../folders.ts'
+
+/** Archives hold what people wrote. */
+const modes = { file: 0o640, folder: 0o750 }
 
 /** A folder. A file appears whole or not at all, and is on the disk before it counts. */
 export function createFolderArchives(folder: string): ArchivePlace {
@@ -39,40 +42,16 @@ async function guarded<T>(doing: string, folder: string, work: () => Promise<T>)
 async function put(folder: string, name: string, content: Buffer): Promise<void> {
   const path = join(folder, name)
   const directory = dirname(path)
-  await makeFolders(folder, directory)
-  const draft = join(directory, `.${randomUUID()}.tmp`)
+  await makeFolders(folder, directory, modes)
+  const draft = draftIn(directory)
   try {
-    const handle = await open(draft, 'wx', 0o640)
-    try {
-      await handle.writeFile(content)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
+    await writeSynced(draft, content, modes)
     await rename(draft, path)
   } catch (error) {
     await unlink(draft).catch(() => undefined) // what is wrong is said by the first error
     throw error
   }
   await syncFolder(directory)
-}
-
-/** The folder itself must be there: it may be another disk, which is not mounted now. */
-async function makeFolders(folder: string, directory: string): Promise<void> {
-  await syncFolder(folder)
-  const first = await mkdir(directory, { recursive: true, mode: 0o750 })
-  if (first === undefined) return
-  for (let made = directory; made !== folder && made.startsWith(folder); made = dirname(made))
-    await syncFolder(dirname(made))
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }
 
 async function get(path: string, maxBytes: number): Promise<Buffer | null> {
@@ -91,6 +70,3 @@ async function get(path: string, maxBytes: number): Promise<Buffer | null> {
     throw error
   }
 }
-
-const systemCode = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'

@@ -1,0 +1,46 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, open } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+
+/** What of files and folders is for whom, as in chmod(2). */
+export interface Modes {
+  readonly file: number
+  readonly folder: number
+}
+
+/** Makes `directory` below `folder`, on the disk. The folder itself must be there: it may be another disk, not mounted now. */
+export async function makeFolders(folder: string, directory: string, { folder: mode }: Modes): Promise<void> {
+  await syncFolder(folder)
+  const first = await mkdir(directory, { recursive: true, mode })
+  if (first === undefined) return
+  for (let made = directory; made !== folder && made.startsWith(folder); made = dirname(made))
+    await syncFolder(dirname(made))
+}
+
+/** Where a draft of a file in this directory goes: nobody else's, and no name that anything looks for. */
+export const draftIn = (directory: string): string => join(directory, `.${randomUUID()}.tmp`)
+
+/** Writes a file that must not be there yet, and returns when its content is on the disk. */
+export async function writeSynced(path: string, content: string | Buffer, { file }: Modes): Promise<void> {
+  const handle = await open(path, 'wx', file)
+  try {
+    await handle.writeFile(content)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Names that were made in the folder are on the disk. */
+export async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** The system's own, such as ENOENT. */
+export const systemCode = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
