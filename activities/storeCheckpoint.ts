@@ -6,7 +6,14 @@ import { hashToHex } from '../src/domain/hash.ts'
 import type { Offset } from '../src/domain/model.ts'
 import { offset as toOffset } from '../src/domain/model.ts'
 import { ServiceError } from '../src/errors.ts'
-import type { Checkpoint, CheckpointPosition, EventLogReader, LogState } from '../src/ports.ts'
+import type {
+  Checkpoint,
+  CheckpointPosition,
+  EventLogReader,
+  KeyState,
+  LogState,
+  SignedPosition,
+} from '../src/ports.ts'
 import type { CheckpointInput, CheckpointResult } from './contract.ts'
 import type { ActivityDependencies } from './dependencies.ts'
 import { leadsToPresent, logsOf, refuse, requireHeld } from './ranges.ts'
@@ -32,7 +39,7 @@ export async function storeCheckpoint(
   const places = await checkCheckpoint(log, request)
   const found: FoundPosition[] = []
   for (const place of places) found.push(await positionOf(log, place))
-  for (const { position } of found) await requireOneHistory({ log, checkpoints, signingKeys }, position)
+  await requireOneHistory({ log, checkpoints, signingKeys }, found)
   const signers = await currentSigners(signingKeys, signing)
   const offset = request.offset === undefined ? null : toOffset(BigInt(request.offset))
   const stored = await checkpoints.insertCheckpoint({
@@ -78,8 +85,8 @@ async function positionOf(
 }
 
 /**
- * The new position and the largest one that was signed both lead to the log's own frontier, so that they are of one history.
- * Throws CHECKPOINT_MISMATCH.
+ * Each new position and the largest one that was signed of its log both lead to the log's own frontier, so that they are of one
+ * history. Throws CHECKPOINT_MISMATCH.
  */
 async function requireOneHistory(
   {
@@ -87,11 +94,23 @@ async function requireOneHistory(
     checkpoints,
     signingKeys,
   }: Pick<ActivityDependencies, 'log' | 'checkpoints' | 'signingKeys'>,
-  { logId, partition, size, rootHash }: Omit<CheckpointPosition, 'note'>,
+  found: readonly FoundPosition[],
 ): Promise<void> {
-  const largest = await checkpoints.largestSigned(logId)
-  // Read after both of them, so that neither log nor keys are behind.
+  const pairs: { position: FoundPosition['position']; largest: SignedPosition | null }[] = []
+  for (const { position } of found)
+    pairs.push({ position, largest: await checkpoints.largestSigned(position.logId) })
+  // Read after all of them, so that the keys are not behind any.
   const keys = await signingKeys.keyState()
+  for (const { position, largest } of pairs) await requireOneOf(reader, position, largest, keys)
+}
+
+async function requireOneOf(
+  reader: EventLogReader,
+  { logId, partition, size, rootHash }: FoundPosition['position'],
+  largest: SignedPosition | null,
+  keys: KeyState,
+): Promise<void> {
+  // Read after both positions, so that the log is not behind either.
   const present = await reader.logById(logId)
   if (present === null) throw new ServiceError('INTERNAL', 'A log is gone')
   if (!(await leadsToPresent(reader, present, size, rootHash)))

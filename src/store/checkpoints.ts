@@ -106,6 +106,10 @@ async function find(db: ReturnType<typeof drizzle>, condition: SQL | undefined):
   }
 }
 
+/** Of a row that nobody here wrote, with an infinite time, the beginning of 1970: no key signed then. */
+const coveringColumns = sql`p.checkpoint_id, p.partition, p."offset", p.size, p.root_hash, p.note,
+           case when isfinite(c.created_at) then (extract(epoch from c.created_at) * 1000)::bigint else 0 end as created_ms`
+
 /**
  * From the newest backwards, which finds one at once unless many newer ones cover less; that there is one at all, the
  * index by size says first.
@@ -117,8 +121,7 @@ async function newestCovering(
 ): Promise<SignedPosition | null> {
   const covers = sql`log_id = ${id} and size > ${index} and note is not null`
   const { rows } = await db.execute<CoveringRow>(sql`
-    select p.checkpoint_id, case when isfinite(c.created_at) then (extract(epoch from c.created_at) * 1000)::bigint else 0 end as created_ms, p.partition, p."offset",
-           p.size, p.root_hash, p.note
+    select ${coveringColumns}
       from public.checkpoints c
       join lateral (select * from public.checkpoint_positions where checkpoint_id = c.id and ${covers}) p on true
      where c.topic = (select topic from public.partition_logs where id = ${id})
@@ -140,8 +143,7 @@ const signedPosition = (id: LogId, row: CoveringRow): SignedPosition => ({
 
 async function largestSigned(db: ReturnType<typeof drizzle>, id: LogId): Promise<SignedPosition | null> {
   const { rows } = await db.execute<CoveringRow>(sql`
-    select p.checkpoint_id, case when isfinite(c.created_at) then (extract(epoch from c.created_at) * 1000)::bigint else 0 end as created_ms, p.partition, p."offset",
-           p.size, p.root_hash, p.note
+    select ${coveringColumns}
       from (select * from public.checkpoint_positions where log_id = ${id} and note is not null
              order by size desc limit 1) p
       join public.checkpoints c on c.id = p.checkpoint_id`)

@@ -46,21 +46,18 @@ export function watchSilence(
     }
     connection.stream.destroy(error)
   }
-  const stop = (client: PoolClient): void => {
-    clearInterval(watches.get(client))
-    idle.delete(client)
-  }
   for (const pool of pools) {
-    pool.on('acquire', (client) => {
-      stop(client)
+    // One that has nothing to ask counts as heard of, so it can be watched for as long as it lives.
+    pool.on('connect', (client) => {
       const watch = watchOf(client as BusyClient, look, limits, cut)
       watches.set(client, setInterval(watch, Math.min(1_000, limits.againMs / 2)).unref())
     })
-    pool.on('release', (_error, client) => {
-      stop(client)
-      idle.add(client)
+    pool.on('acquire', (client) => void idle.delete(client))
+    pool.on('release', (_error, client) => void idle.add(client))
+    pool.on('remove', (client) => {
+      clearInterval(watches.get(client))
+      idle.delete(client)
     })
-    pool.on('remove', stop)
   }
 }
 
