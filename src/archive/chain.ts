@@ -15,10 +15,17 @@ export interface ChainLink {
   readonly from: bigint
 }
 
+/** What is known of a log as such. */
+export type ChainLog = Pick<
+  ManifestLog,
+  'instance' | 'topic' | 'partition' | 'topicId' | 'incarnation' | 'startOffset' | 'leaderEpoch' | 'createdAt'
+>
+
 export interface LogChain {
   readonly origin: string
-  /** Of the newest archive of the log. */
-  readonly newest: ManifestLog
+  /** As the newest archive of the log says. */
+  readonly newest: ChainLog
+  /** None: only notes know of the log. */
   readonly links: readonly ChainLink[]
   /** Leaf and offset behind the last link. */
   readonly end: bigint
@@ -32,7 +39,10 @@ interface Part {
   readonly log: ManifestLog
 }
 
-/** By topic, partition and incarnation. Throws ARCHIVE_DAMAGED when archives disagree about a log. */
+/**
+ * By topic, partition and incarnation. Throws ARCHIVE_DAMAGED when archives disagree about a log, BAD_REQUEST when they are of two
+ * histories.
+ */
 export function chainsOf(archives: readonly FoundArchive[]): readonly LogChain[] {
   const byOrigin = new Map<string, Part[]>()
   for (const archive of archives)
@@ -41,10 +51,27 @@ export function chainsOf(archives: readonly FoundArchive[]): readonly LogChain[]
       byOrigin.set(log.origin, parts)
       parts.push({ archive, log })
     }
-  return [...byOrigin].map(([origin, parts]) => chainOf(origin, parts)).sort(inOrder)
+  const chains = [...byOrigin].map(([origin, parts]) => chainOf(origin, parts)).sort(inOrder)
+  for (const [index, chain] of chains.entries()) {
+    const before = chains[index - 1]
+    if (before !== undefined && inOrder(before, chain) === 0) throw twoOf(before, chain)
+  }
+  return chains
 }
 
-const inOrder = ({ newest: a }: LogChain, { newest: b }: LogChain): number =>
+/** A restore that knew nothing of the log before makes another one under the same number. */
+function twoOf(a: LogChain, b: LogChain): ServiceError {
+  const idsOf = ({ links, unreachable }: LogChain): string =>
+    [...new Set(links.map(({ archive }) => archive.manifest.id))].join(', ') ||
+    `${unreachable.length} archives that do not begin at its first leaf`
+  const { topic, partition, incarnation } = b.newest
+  return new ServiceError(
+    'BAD_REQUEST',
+    `the archives hold two logs of ${topic}/${partition}, incarnation ${incarnation}: ${a.origin} in ${idsOf(a)}, and ${b.origin} in ${idsOf(b)}; leave those of one out with --except`,
+  )
+}
+
+export const inOrder = ({ newest: a }: LogChain, { newest: b }: LogChain): number =>
   a.topic === b.topic
     ? a.partition - b.partition || a.incarnation - b.incarnation
     : a.topic < b.topic

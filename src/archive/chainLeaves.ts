@@ -1,15 +1,15 @@
 /** The leaves of a log out of the archives that hold it, file by file, with the roots that were said of it on the way. */
 import type { ArchivedCheckpoint } from '../domain/archive/checkpointLine.ts'
 import type { ReadRecord } from '../domain/evidence/exportedRecord.ts'
-import { hashFromHex, hashToHex } from '../domain/hash.ts'
+import { hashFromHex, hashToHex, sha256 } from '../domain/hash.ts'
 import { appendLeaves, emptyFrontier, rootOf } from '../domain/merkle.ts'
-import { type Frontier, leafIndex, type StoredNode } from '../domain/model.ts'
+import { type Frontier, type Hash, leafIndex, type StoredNode } from '../domain/model.ts'
 import type { ArchiveCodec } from '../ports.ts'
 import type { LogChain } from './chain.ts'
 import { damaged } from './files.ts'
 import { startOf } from './leafEnds.ts'
 import { readLeaves } from './readArchive.ts'
-import { partCheckpoints } from './rootChecker.ts'
+import { fileCheckpoints } from './rootChecker.ts'
 
 export interface ChainPage {
   /** Where they lie. */
@@ -68,18 +68,35 @@ export async function* chainPages(reader: ChainReader, chain: LogChain): AsyncGe
   }
 }
 
-/** Checkpoints that lie beside the leaves of a chain, each once. Throws ARCHIVE_DAMAGED. */
-export async function chainCheckpoints(
+/**
+ * Checkpoints that lie beside the leaves of a chain, each once though every archive has those of earlier ones again. Of each that
+ * was given, id and hash are held. Throws ARCHIVE_DAMAGED, also when archives say two things of one.
+ */
+export async function* chainCheckpoints(
   reader: ChainReader,
-  { links }: LogChain,
-): Promise<readonly ArchivedCheckpoint[]> {
-  const all = new Map<string, ArchivedCheckpoint>()
-  for (const { archive, log } of links)
-    for (const checkpoint of await partCheckpoints(
-      { ...reader, place: archive.place },
-      archive.manifest.id,
-      log,
-    ))
-      all.set(checkpoint.id, checkpoint)
-  return [...all.values()]
+  { links }: Pick<LogChain, 'links'>,
+): AsyncGenerator<ArchivedCheckpoint> {
+  const seen = new Map<string, Hash>()
+  // Full files are the same in all archives.
+  const filesSeen = new Set<string>()
+  for (const { archive, log } of links) {
+    const { id } = archive.manifest
+    for (const file of log.checkpoints) {
+      if (filesSeen.has(file.sha256)) continue
+      filesSeen.add(file.sha256)
+      const from = { ...reader, place: archive.place }
+      for await (const { checkpoint, line } of fileCheckpoints(from, id, log, file)) {
+        const hash = sha256(line)
+        const before = seen.get(checkpoint.id)
+        if (before !== undefined && before !== hash)
+          throw damaged(
+            `${id}/${file.name}`,
+            `says something else of checkpoint ${checkpoint.id} than others`,
+          )
+        if (before !== undefined) continue
+        seen.set(checkpoint.id, hash)
+        yield checkpoint
+      }
+    }
+  }
 }

@@ -18,6 +18,8 @@ export interface TailVerdict {
    * with others in their place it would contradict them.
    */
   readonly next: { readonly topicId: string; readonly startOffset: bigint } | null
+  /** Kafka has the very topic that the log is of: ingest comes back to it. */
+  readonly isThere: boolean
 }
 
 /** What Kafka has of the source partition of a log. */
@@ -40,7 +42,8 @@ export async function judgeMissing(
   const nextOffset = goesOnAt(source, chain, leafEnd)
   const tail = judgeTail(source, chain, nextOffset, largest(chain, held))
   const unproven = source.kind === 'followed' ? 0n : nextOffset - leafEnd
-  return { ...tail, missing: [...inArchives(chain, source), ...tail.missing], nextOffset, unproven }
+  const missing = [...inArchives(chain, source), ...tail.missing]
+  return { ...tail, missing, nextOffset, unproven, isThere: source.kind === 'there' }
 }
 
 /**

@@ -19,7 +19,7 @@ import { ServiceError } from '../errors.ts'
 import type { ArchiveCodec, ArchivePlace } from '../ports.ts'
 import { damaged, getLines } from './files.ts'
 import { endOf, startOf } from './leafEnds.ts'
-import { type ClaimedRoot, claimOf, partCheckpoints, RootChecker } from './rootChecker.ts'
+import { type ClaimedRoot, claimOf, fileCheckpoints, RootChecker } from './rootChecker.ts'
 
 export interface ArchiveReader {
   readonly place: ArchivePlace
@@ -120,13 +120,18 @@ export function grow(size: bigint, frontier: Frontier, records: readonly ReadRec
 }
 
 /** What the checkpoints beside a part say of its log. Throws ARCHIVE_DAMAGED, NOTE_REFUSED. */
-export const claimsOfPart = async (
+export async function claimsOfPart(
   reader: ArchiveReader,
   archiveId: string,
   log: ManifestLog,
   keys: readonly VerifierKey[],
-): Promise<readonly ClaimedRoot[]> =>
-  (await partCheckpoints(reader, archiveId, log)).map((each) => claimOf(log.origin, each, keys))
+): Promise<readonly ClaimedRoot[]> {
+  const claims: ClaimedRoot[] = []
+  for (const file of log.checkpoints)
+    for await (const { checkpoint } of fileCheckpoints(reader, archiveId, log, file))
+      claims.push(claimOf(log.origin, checkpoint, keys))
+  return claims
+}
 
 /** Verifies the next file of a part, and the claims over it. Throws ARCHIVE_DAMAGED, ROOT_MISMATCH. */
 export async function verifyNextFile(

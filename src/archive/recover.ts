@@ -5,32 +5,30 @@ import type { RecoveredLogView, RecoveryReport } from '../domain/archive/recover
 import type { SignatureRegistry } from '../domain/decode.ts'
 import type { ReadRecord } from '../domain/evidence/exportedRecord.ts'
 import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
-import { hashFromHex, hashToHex } from '../domain/hash.ts'
+import { hashToHex } from '../domain/hash.ts'
 import { emptyFrontier, rootOf } from '../domain/merkle.ts'
 import { leafIndex, offset } from '../domain/model.ts'
 import type { RecordVerdict } from '../domain/verification/deriveRow.ts'
 import { ServiceError } from '../errors.ts'
 import type {
   ArchiveCodec,
-  ArchivePlace,
   ProducerSource,
   RecoveryStore,
   RecoveryWriter,
   RestoredNode,
   RestoredRow,
 } from '../ports.ts'
-import { chainsOf, type FoundArchive, type LogChain } from './chain.ts'
-import { type ChainPage, type ChainReader, chainCheckpoints, chainPages } from './chainLeaves.ts'
+import { chainsOf, type LogChain } from './chain.ts'
+import { type ChainPage, chainCheckpoints, chainPages } from './chainLeaves.ts'
 import { createJudge, type Judge, keyOf, producersOf } from './codes.ts'
-import { damaged } from './files.ts'
+import { type FoundArchives, findArchives, type Search } from './findArchives.ts'
 import { endOf } from './leafEnds.ts'
-import { judgeMissing, type SourceView, type TailVerdict } from './missing.ts'
+import type { SourceView } from './missing.ts'
+import { withNotedLogs } from './notedLogs.ts'
 import { type HeldNote, type HeldRoot, readHeldNotes } from './notesHeld.ts'
-import { checkPart, openArchive } from './readArchive.ts'
-import { claimOf, emptyStart, RootChecker } from './rootChecker.ts'
+import { type ProvenLog, proveLog } from './proveLog.ts'
 
-export interface RecoveryInput {
-  readonly places: readonly ArchivePlace[]
+export interface RecoveryInput extends Search {
   readonly codec: ArchiveCodec
   /** Notes held elsewhere. */
   readonly notes: readonly HeldNote[]
@@ -42,34 +40,17 @@ export interface RecoveryInput {
   /** Kafka as it is now; null: it is not asked. */
   readonly source: SourceView | null
   readonly requestedBy: string
-  readonly signal: AbortSignal
   readonly say: (line: string) => void
   /** Ms since the epoch. */
   readonly now: () => number
 }
 
-const MS_PER_DAY = 86_400_000
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-
-/** What the first pass finds out about a log; nothing is written before all logs have passed it. */
-interface ProvenLog {
-  readonly chain: LogChain
-  readonly matched: readonly HeldRoot[]
-  readonly larger: readonly HeldRoot[]
-  readonly root: string
-  readonly checkpoints: readonly ArchivedCheckpoint[]
-  readonly tail: TailVerdict
-  /** Leaves that a note of a key that was given covers; null when none was given. */
-  readonly signedTo: bigint | null
-  /** Dead letters with a code that their bytes do not prove. */
-  readonly codesByWord: number
-  /** Refused for their signatures, and let in by the keys and policies that are restored. */
-  readonly wouldLetIn: number
-}
+/** Some MB with their notes. */
+const CHECKPOINTS_AT_ONCE = 5_000
 
 /**
  * First everything is verified: hashes, leaves, the roots of all notes. Then all of it is written in one transaction. Throws
- * DATABASE_NOT_EMPTY, ARCHIVE_NOT_FOUND, ARCHIVE_DAMAGED, NOTE_REFUSED, ROOT_MISMATCH, PLACE_UNAVAILABLE,
+ * DATABASE_NOT_EMPTY, BAD_REQUEST, ARCHIVE_NOT_FOUND, ARCHIVE_DAMAGED, NOTE_REFUSED, ROOT_MISMATCH, PLACE_UNAVAILABLE,
  * DATABASE_UNAVAILABLE, SCHEMA_OUTDATED, KAFKA_UNAVAILABLE; then nothing was written.
  */
 export async function recover(input: RecoveryInput): Promise<RecoveryReport> {
@@ -80,68 +61,73 @@ export async function recover(input: RecoveryInput): Promise<RecoveryReport> {
       `The database is not empty: there are rows in ${used.join(', ')}`,
     )
   const held = readHeldNotes(input.notes, input.keys)
-  const { archives, hashes, unfinished } = await findArchives(input)
-  const newest = archives.reduce((a, b) => (b.manifest.createdAt > a.manifest.createdAt ? b : a)).manifest
+  const found = await findArchives(input)
+  const { archives, newest } = found
   checkKeys(newest, input.keys)
   const producers = producersOf(newest)
   const judge = createJudge(input.verdictOf, producers)
-
-  const chains = chainsOf(archives)
-  const days = new Set<number>()
+  const instance = found.instance ?? ''
+  const chains = withNotedLogs(chainsOf(archives), held.keys(), instance, input.now())
   const proven: ProvenLog[] = []
   for (const chain of chains) {
     input.say(`verifying ${chain.origin}, ${chain.end} leaves in ${chain.links.length} archives`)
-    proven.push(await prove(input, judge, chain, chains, held.get(chain.origin) ?? [], days))
+    const log = await proveLog({ ...input, judge, chains }, chain, held.get(chain.origin) ?? [])
+    if (isToOpen(log, chains)) proven.push(log)
   }
+  const days = new Set(proven.flatMap((log) => [...log.days]))
   await input.store.makeDays([...days].sort((a, b) => a - b))
-  const known = new Set(chains.map(({ origin }) => origin))
-  const withoutArchive = [...held]
-    .filter(([origin]) => !known.has(origin))
-    .map(([origin, roots]) => ({ origin, leaves: String(roots.at(-1)?.size ?? 0n) }))
   return await input.store.inTransaction(async (writer) => {
     const logs: RecoveredLogView[] = []
     for (const log of proven) {
       input.say(`writing ${log.chain.origin}`)
       logs.push(await write(input, writer, judge, log))
     }
+    const checkpoints = await writer.placeCheckpoints()
     await restoreRest(writer, newest, producers)
-    const isInKafka = logs.every(({ missing }) => missing.every(({ state }) => state === 'in-kafka'))
-    const isProven = proven.every(
-      ({ chain: { end }, tail, signedTo: signed }) =>
-        tail.unproven === 0n && (signed === null || signed === end),
-    )
-    const report: RecoveryReport = {
-      archives: archives.map(({ manifest: { id }, place }) => ({
-        ...{ id, place: place.name, manifestHash: hashes.get(id) ?? '' },
-      })),
-      ...{ unfinished, logs, withoutArchive },
-      checkpoints: new Set(proven.flatMap(({ checkpoints }) => checkpoints.map(({ id }) => id))).size,
-      complete: isInKafka && isProven && withoutArchive.length === 0,
-    }
+    const report = reportOf(found, proven, logs, held, checkpoints)
     await writer.recordRecovery(input.requestedBy, report)
     return report
   })
 }
 
-async function findArchives({ places, signal }: RecoveryInput) {
-  const archives: FoundArchive[] = []
-  const hashes = new Map<string, string>()
-  const unfinished: string[] = []
-  for (const place of places)
-    for (const id of (await place.folders(signal)).filter((name) => UUID.test(name))) {
-      const opened = await openArchive({ place, signal }, id)
-      if (opened === null) unfinished.push(id)
-      else if (!hashes.has(id)) {
-        archives.push({ place, manifest: opened.manifest })
-        hashes.set(id, hashToHex(opened.manifestHash))
-      }
-    }
-  if (archives.length === 0)
-    throw new ServiceError(
-      'ARCHIVE_NOT_FOUND',
-      `There is no finished archive in ${places.map(({ name }) => name).join(', ')}`,
-    )
-  return { archives, hashes, unfinished }
+/**
+ * A log that only notes know is opened where ingest would come back to it, or would go on in one before it. Elsewhere nothing
+ * can be said that would not be told by its absence.
+ */
+const isToOpen = ({ chain, tail }: ProvenLog, chains: readonly LogChain[]): boolean =>
+  chain.links.length > 0 ||
+  chain.unreachable.length > 0 ||
+  tail.isThere ||
+  chains.some(
+    ({ newest: { topic, partition, incarnation } }) =>
+      topic === chain.newest.topic &&
+      partition === chain.newest.partition &&
+      incarnation < chain.newest.incarnation,
+  )
+
+function reportOf(
+  { archives, hashes, unfinished, leftOut }: FoundArchives,
+  proven: readonly ProvenLog[],
+  logs: readonly RecoveredLogView[],
+  held: ReadonlyMap<string, readonly HeldRoot[]>,
+  checkpoints: number,
+): RecoveryReport {
+  const opened = new Set(proven.map(({ chain }) => chain.origin))
+  const withoutArchive = [...held]
+    .filter(([origin]) => !opened.has(origin))
+    .map(([origin, roots]) => ({ origin, leaves: String(roots.at(-1)?.size ?? 0n) }))
+  const isInKafka = logs.every(({ missing }) => missing.every(({ state }) => state === 'in-kafka'))
+  const isProven = proven.every(
+    ({ chain: { end }, tail, signedTo: signed }) =>
+      tail.unproven === 0n && (signed === null || signed === end),
+  )
+  return {
+    archives: archives.map(({ manifest: { id }, place }) => ({
+      ...{ id, place: place.name, manifestHash: hashes.get(id) ?? '' },
+    })),
+    ...{ unfinished, leftOut, logs, withoutArchive, checkpoints },
+    complete: isInKafka && isProven && withoutArchive.length === 0,
+  }
 }
 
 /** The archive's own list of keys is nobody's signature: it may name only keys that are known from elsewhere. */
@@ -155,84 +141,6 @@ function checkKeys({ id, keys }: Manifest, trusted: readonly VerifierKey[]): voi
     )
   }
 }
-
-async function prove(
-  input: RecoveryInput,
-  judge: Judge,
-  chain: LogChain,
-  chains: readonly LogChain[],
-  held: readonly HeldRoot[],
-  days: Set<number>,
-): Promise<ProvenLog> {
-  const { keys, codec, signal } = input
-  const reader: ChainReader = { codec, signal }
-  const checkpoints = await chainCheckpoints(reader, chain)
-  const claims = new RootChecker(
-    chain.origin,
-    [...held, ...checkpoints.map((each) => claimOf(chain.origin, each, keys))],
-    emptyStart(BigInt(chain.newest.startOffset)),
-  )
-  let root = rootOf(emptyFrontier, 0n)
-  let [codesByWord, wouldLetIn] = [0, 0]
-  let leafEnd = BigInt(chain.newest.startOffset)
-  for await (const page of chainPages(reader, chain)) {
-    claims.take(page)
-    root = rootOf(page.frontier, page.size)
-    for (const record of page.records) {
-      const standing = judge.codeOf(record)
-      if (standing === 'contradicted')
-        throw damaged(
-          page.file,
-          `calls leaf ${record.leafIndex} ${codeText(record)}, and its bytes say otherwise`,
-        )
-      if (standing === 'unproven') codesByWord++
-      if (judge.wouldLetIn(record)) wouldLetIn++
-    }
-    for (const { content } of page.records.slice(-1)) leafEnd = endOf(content)
-    for (const { content, ingestedAt = 0, deadLetter } of page.records)
-      if (content.kind === 'record' && deadLetter === undefined)
-        days.add(Math.floor(ingestedAt / MS_PER_DAY) * MS_PER_DAY)
-  }
-  // That the leaves lead to these roots was found on the way.
-  for (const { archive, log } of chain.links)
-    checkPart(archive.manifest.id, log, hashFromHex(log.rootHash), keys)
-  const matched = new Set(claims.matched)
-  const isMatched = (claim: HeldRoot): boolean => matched.has(claim)
-  return {
-    ...{
-      chain,
-      checkpoints,
-      root: hashToHex(root),
-      signedTo: signedTo(input, chain, held.filter(isMatched), checkpoints),
-      codesByWord,
-      wouldLetIn,
-    },
-    matched: held.filter(isMatched),
-    larger: held.filter((claim) => !isMatched(claim)),
-    tail: await judgeMissing(input.source, chain, chains, held, leafEnd),
-  }
-}
-
-/** Their roots were arrived at, and who signed them was checked. */
-function signedTo(
-  { keys }: RecoveryInput,
-  { links }: LogChain,
-  held: readonly HeldRoot[],
-  checkpoints: readonly ArchivedCheckpoint[],
-): bigint | null {
-  if (keys.length === 0) return null
-  const sizes = [
-    ...held.map(({ size }) => size),
-    ...links.filter(({ log }) => log.note !== null).map(({ log }) => BigInt(log.toLeaf)),
-    ...checkpoints
-      .filter(({ position }) => position.note !== null)
-      .map(({ position }) => BigInt(position.size)),
-  ]
-  return sizes.reduce((most, size) => (size > most ? size : most), 0n)
-}
-
-const codeText = ({ deadLetter }: ReadRecord): string =>
-  deadLetter === undefined ? 'no dead letter' : `a dead letter ${deadLetter.code}`
 
 interface Counts {
   events: number
@@ -277,7 +185,14 @@ async function write(
     throw new ServiceError('ARCHIVE_DAMAGED', `the archives of ${chain.origin} changed while they were read`)
   const nextOffset = offset(tail.nextOffset)
   await writer.closeLog(id, { nextOffset, size, frontier, bytes, lastIngestedMs }, leaderEpoch)
-  await writer.restoreCheckpoints(id, log.checkpoints)
+  let checkpoints: ArchivedCheckpoint[] = []
+  for await (const checkpoint of chainCheckpoints(input, chain)) {
+    checkpoints.push(checkpoint)
+    if (checkpoints.length < CHECKPOINTS_AT_ONCE) continue
+    await writer.restoreCheckpoints(id, checkpoints)
+    checkpoints = []
+  }
+  await writer.restoreCheckpoints(id, checkpoints)
   if (tail.next !== null)
     await writer.openLog({
       identity: { ...identity, topicId: tail.next.topicId },

@@ -1,6 +1,6 @@
 /** "At this size the log has this root": claims of checkpoints and notes, held against the leaves as they come. */
 import { type ArchivedCheckpoint, parseCheckpointLine } from '../domain/archive/checkpointLine.ts'
-import type { ManifestLog } from '../domain/archive/manifest.ts'
+import type { ManifestFile, ManifestLog } from '../domain/archive/manifest.ts'
 import { openCheckpoint } from '../domain/evidence/checkpointNote.ts'
 import type { ReadRecord } from '../domain/evidence/exportedRecord.ts'
 import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
@@ -116,22 +116,20 @@ export interface ClaimReader {
   readonly signal: AbortSignal
 }
 
-/** The checkpoints beside the leaves of a part. Throws ARCHIVE_DAMAGED. */
-export async function partCheckpoints(
+/** The checkpoints of a file beside the leaves of a part, each with its line. Throws ARCHIVE_DAMAGED. */
+export async function* fileCheckpoints(
   { place, codec, signal }: ClaimReader,
   archiveId: string,
-  log: ManifestLog,
-): Promise<readonly ArchivedCheckpoint[]> {
-  const all: ArchivedCheckpoint[] = []
-  for (const file of log.checkpoints)
-    for (const line of await getLines(place, codec, archiveId, file, signal)) {
-      const checkpoint = parseCheckpointLine(line)
-      if (!checkpoint.ok) throw damaged(`${archiveId}/${file.name}`, `has a bad line: ${checkpoint.detail}`)
-      if (BigInt(checkpoint.value.position.size) > BigInt(log.toLeaf))
-        throw damaged(`${archiveId}/${file.name}`, 'has a checkpoint over more leaves than the archive')
-      all.push(checkpoint.value)
-    }
-  return all
+  log: Pick<ManifestLog, 'toLeaf'>,
+  file: ManifestFile,
+): AsyncGenerator<{ readonly checkpoint: ArchivedCheckpoint; readonly line: string }> {
+  for (const line of await getLines(place, codec, archiveId, file, signal)) {
+    const checkpoint = parseCheckpointLine(line)
+    if (!checkpoint.ok) throw damaged(`${archiveId}/${file.name}`, `has a bad line: ${checkpoint.detail}`)
+    if (BigInt(checkpoint.value.position.size) > BigInt(log.toLeaf))
+      throw damaged(`${archiveId}/${file.name}`, 'has a checkpoint over more leaves than the archive')
+    yield { checkpoint: checkpoint.value, line }
+  }
 }
 
 /**

@@ -38,7 +38,10 @@ export interface RecoveryWriter {
   openLog(log: LogToRestore): Promise<LogId>
   appendRows(logId: LogId, rows: readonly RestoredRow[], nodes: readonly RestoredNode[]): Promise<void>
   closeLog(logId: LogId, position: RestoredPosition, leaderEpoch: number): Promise<void>
+  /** Keeps them until `placeCheckpoints`: one checkpoint can be of several logs. */
   restoreCheckpoints(logId: LogId, checkpoints: readonly ArchivedCheckpoint[]): Promise<void>
+  /** All of them, in the order in which they were made; how many there are. */
+  placeCheckpoints(): Promise<number>
   restoreKeys(periods: readonly KeyPeriod[]): Promise<void>
   restoreProducers(sources: readonly ProducerSource[]): Promise<void>
   restoreHolds(holds: readonly HoldView[]): Promise<void>

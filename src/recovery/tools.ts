@@ -64,7 +64,7 @@ export function createArchiveTools(options: ToolsOptions): ArchiveTools {
         place.close()
       }
     },
-    async recover({ from, notes, keys: given, kafka }, say) {
+    async recover({ from, notes, keys: given, kafka, except, instance = null }, say) {
       const places = from.map((text) => placeOf(text, 'from'))
       const keys = await readKeys(given)
       const held = await readNotes(notes, options)
@@ -72,7 +72,18 @@ export function createArchiveTools(options: ToolsOptions): ArchiveTools {
       const source = kafka ? openSource(config) : null
       try {
         return await recover({
-          ...{ places, codec: zstdCodec, notes: held, keys, store, requestedBy, signal, say },
+          ...{
+            places,
+            codec: zstdCodec,
+            notes: held,
+            keys,
+            store,
+            requestedBy,
+            signal,
+            say,
+            except,
+            instance,
+          },
           verdictOf: (signatures) =>
             createRecordDecoder(
               createDecoder({

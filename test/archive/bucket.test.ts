@@ -43,7 +43,15 @@ describe.skipIf(missing !== null)('archives in a bucket', () => {
     expect(await place.get(`${id}/nothing`, 10, signal)).toBeNull()
 
     const database = await emptyDatabase()
-    const from = { places: [place], codec: zstdCodec, notes: [], keys: [key.verifierKey], source: null }
+    const from = {
+      places: [place],
+      codec: zstdCodec,
+      notes: [],
+      keys: [key.verifierKey],
+      source: null,
+      except: [],
+      instance: null,
+    }
     const run = async () => {
       const store = await openRecovery(database.adminUrl)
       try {

@@ -98,14 +98,26 @@ export async function archiveWith(
   return await finishArchive(deps, { archiveId, status: 'verified', manifestHash })
 }
 
-type Options = Partial<Pick<Parameters<typeof recover>[0], 'notes' | 'keys' | 'source'>>
+type Options = Partial<
+  Pick<Parameters<typeof recover>[0], 'notes' | 'keys' | 'source' | 'except' | 'instance'>
+>
 
 export async function recoverInto(database: TestDatabase, folder: string, options: Options = {}) {
   const store = await openRecovery(database.adminUrl)
   try {
     return await recover({
       places: [createFolderArchives(folder)],
-      ...{ codec: zstdCodec, notes: [], keys: [key.verifierKey], store, verdictOf, source: null, ...options },
+      ...{
+        codec: zstdCodec,
+        notes: [],
+        keys: [key.verifierKey],
+        except: [],
+        instance: null,
+        store,
+        verdictOf,
+        source: null,
+        ...options,
+      },
       ...{ requestedBy: 'test', signal: new AbortController().signal, say: () => undefined, now: Date.now },
     })
   } finally {
@@ -142,10 +154,15 @@ export function forgeLines(
   writeFileSync(path, `${canonicalize(manifest)}\n`)
 }
 
-export function forgeManifest(folder: string, id: string, edit: (log: ManifestLog) => ManifestLog): void {
+export function forgeManifest(
+  folder: string,
+  id: string,
+  edit: (log: ManifestLog) => ManifestLog,
+  change: Partial<Manifest> = {},
+): void {
   const path = join(folder, id, 'manifest.json')
   const manifest = JSON.parse(readFileSync(path, 'utf8')) as Manifest
-  writeFileSync(path, `${canonicalize({ ...manifest, logs: manifest.logs.map(edit) })}\n`)
+  writeFileSync(path, `${canonicalize({ ...manifest, ...change, logs: manifest.logs.map(edit) })}\n`)
 }
 
 const TABLES = {

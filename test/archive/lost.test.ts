@@ -1,6 +1,7 @@
 /** What neither an archive nor Kafka has any more is named, on a real topic that was cut, and no log contradicts its notes. */
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { adoptNotes } from '../../src/archive/adoptNotes.ts'
 import type { HeldNote } from '../../src/archive/notesHeld.ts'
 import type { RecoveredLogView } from '../../src/domain/archive/recoveryView.ts'
 import { offset } from '../../src/domain/model.ts'
@@ -13,8 +14,8 @@ import { type TestDatabase, withClient } from '../support/database.ts'
 import { PlatformProcess, until } from '../support/platform.ts'
 import { testServers } from '../support/servers.ts'
 import { TestKafka, validEvent } from '../support/source.ts'
-import { trueEvents } from '../verification/trueLog.ts'
-import { recoverInto, useArchives } from './fixture.ts'
+import { eventValue, trueEntry, trueEvents } from '../verification/trueLog.ts'
+import { key, recoverInto, useArchives } from './fixture.ts'
 
 const { broker, platform, makeFolder, archive, checkpoint, emptyDatabase } = useArchives('lost')
 let kafka: TestKafka
@@ -163,6 +164,95 @@ it('a log that Kafka ends below is not whole', async () => {
   })
 })
 
+it('a later incarnation that only its notes know is opened, and ingest arrives at their roots', {
+  timeout: 60_000,
+}, async () => {
+  const topic = await kafka.topic(2)
+  const sentAt = 1_760_000_000_000n
+  // As ingest takes them: the same bytes and times, so the same leaves.
+  const entriesOf = (partition: number, from: number, to: number) =>
+    Array.from({ length: to - from }, (_, index) => {
+      const value = eventValue(partition * 1_000 + from + index)
+      return trueEntry({ offset: BigInt(from + index), timestamp: sentAt, key: null, value })
+    })
+  const messages = [0, 1].flatMap((partition) =>
+    entriesOf(partition, 0, 60).map((_, index) => ({
+      ...{ partition, value: eventValue(partition * 1_000 + index), timestamp: String(sentAt) },
+    })),
+  )
+  await kafka.producer.send({ topic, messages })
+  const topicId = (await broker.directory.describe(topic))?.topicId ?? ''
+  const folder = makeFolder()
+  const { writer } = platform.store
+  const first = await writer.openLog({ topic, partition: 0, topicId }, offset(0n), 0)
+  await appendTo(platform.store, { log: first, position: first.position }, entriesOf(0, 0, 40), 40n)
+  await checkpoint(topic)
+  await archive(folder, { topic })
+  const closed = await writer.findLog(topic, 0)
+  if (closed === null) throw new Error('no log')
+  const next = await writer.openIncarnation(
+    closed,
+    { topicId, startOffset: offset(30n) },
+    async () => topicId,
+  )
+  if (next.kind !== 'opened') throw new Error(next.kind)
+  await appendTo(platform.store, { log: next.log, position: next.log.position }, entriesOf(0, 30, 50), 50n)
+  const other = await writer.openLog({ topic, partition: 1, topicId }, offset(0n), 0)
+  await appendTo(platform.store, { log: other, position: other.position }, entriesOf(1, 0, 20), 20n)
+  const notes = await checkpoint(topic)
+  const groupId = await committedGroup(topic, 50)
+
+  const unasked = await recoverInto(await emptyDatabase(), folder, { notes })
+  expect(unasked).toMatchObject({
+    complete: false,
+    logs: [
+      { incarnation: 1, leaves: '40', missing: [] },
+      { incarnation: 2, leaves: '0', nextOffset: '30', missing: [{ state: 'unknown', toLeaf: '20' }] },
+    ],
+    // Without a row, ingest begins where Kafka does, under a name of its own.
+    withoutArchive: [{ leaves: '20' }],
+  })
+
+  const database = await emptyDatabase()
+  const report = await recoverInto(database, folder, { notes, source: broker.directory })
+  const inKafka = { state: 'in-kafka', fromLeaf: '0', toLeaf: '20', toOffset: '60' }
+  expect(report).toMatchObject({
+    ...{ complete: true, withoutArchive: [] },
+    logs: [
+      { partition: 0, incarnation: 1, leaves: '40', missing: [] },
+      { partition: 0, incarnation: 2, leaves: '0', missing: [{ ...inKafka, fromOffset: '30' }] },
+      { partition: 1, incarnation: 1, leaves: '0', missing: [{ ...inKafka, fromOffset: '0' }] },
+    ],
+  })
+  const ingest = new PlatformProcess('ingest', {
+    KAFKA_BROKERS: testServers().kafkaBrokers,
+    KAFKA_TOPICS: topic,
+    KAFKA_GROUP_ID: groupId,
+    DATABASE_URL: database.appUrl,
+  })
+  const connections = createDatabase({ url: database.appUrl })
+  try {
+    const store = createStore(connections)
+    const adopted = () =>
+      adoptNotes({ ...store, logs: store.queries }, { notes, keys: [key.verifierKey], say: () => undefined })
+    await until(
+      async () => (await adopted()).complete,
+      40_000,
+      () => ingest.output,
+    )
+    expect(await adopted()).toMatchObject({
+      logs: [
+        { leaves: '30', provenTo: '20' },
+        { leaves: '60', provenTo: '20' },
+      ],
+    })
+  } finally {
+    await ingest.stop()
+    await connections.close()
+  }
+})
+
+// The last one: the producer keeps asking for the topic that is deleted here.
 it('what a note promises and Kafka never held again is lost, as is all of a topic that is gone', async () => {
   const short = await before(45)
   expect(await recovered(short)).toMatchObject({

@@ -2,7 +2,9 @@
 import { describe, expect, it } from 'vitest'
 import { chainsOf, type FoundArchive, type LogChain } from '../../src/archive/chain.ts'
 import { judgeMissing, type SourceView } from '../../src/archive/missing.ts'
+import { withNotedLogs } from '../../src/archive/notedLogs.ts'
 import type { ManifestLog } from '../../src/domain/archive/manifest.ts'
+import { formatOrigin } from '../../src/domain/evidence/origin.ts'
 import { hashFromHex } from '../../src/domain/hash.ts'
 import { offset } from '../../src/domain/model.ts'
 import { manifestLog, manifestOf } from '../domain/archive/manifests.ts'
@@ -56,7 +58,7 @@ describe('what came after the newest archive', () => {
     const next = manifestLog({ incarnation: 2, startOffset: 47n, fromOffset: 47n, toLeaf: 3n, toOffset: 50n })
     const chains = chainOf(log, next)
     const verdict = await judgeMissing(null, chains[0] as LogChain, chains, [], 40n)
-    expect(verdict).toEqual({ missing: [], nextOffset: 47n, unproven: 0n, next: null })
+    expect(verdict).toEqual({ missing: [], nextOffset: 47n, unproven: 0n, next: null, isThere: false })
   })
 
   it('is truncated where Kafka ends below the log, and no incarnation begins where Kafka has nothing', async () => {
@@ -71,5 +73,52 @@ describe('what came after the newest archive', () => {
       ...{ missing: [{ state: 'lost', toLeaf: '60' }], next: { startOffset: 40n } },
     })
     expect(await judge(kafka(0n, 60n), 60n)).toMatchObject({ missing: [{ state: 'in-kafka' }], next: null })
+  })
+})
+
+describe('a log that only notes know', () => {
+  const { instance, topic, partition, topicId } = log
+  const noted = (incarnation: number, startOffset: bigint, other: object = {}) =>
+    formatOrigin({ instance, topic, partition, topicId, incarnation, startOffset, ...other })
+  const chainsWith = (...origins: string[]) =>
+    withNotedLogs(chainOf(log), [log.origin, ...origins], instance, 7).map(({ origin }) => origin)
+
+  it('comes behind the archived ones, where it is later than they are', () => {
+    expect(chainsWith()).toEqual([log.origin])
+    expect(chainsWith(noted(2, 47n))).toEqual([log.origin, noted(2, 47n)])
+    expect(chainsWith(noted(2, 47n), noted(3, 50n))).toEqual([log.origin, noted(3, 50n)])
+    expect(chainsWith(noted(1, 30n))).toEqual([log.origin])
+  })
+
+  it('is the one that began later, of two under one number', () => {
+    expect(chainsWith(noted(2, 47n), noted(2, 50n))).toEqual([log.origin, noted(2, 50n)])
+    expect(chainsWith(noted(2, 50n), noted(2, 47n))).toEqual([log.origin, noted(2, 50n)])
+  })
+
+  it('may be of a partition without archive, and not of another installation', () => {
+    const other = noted(1, 0n, { partition: 1 })
+    expect(chainsWith(other)).toEqual([log.origin, other])
+    expect(chainsWith(noted(2, 47n, { instance: 'example.com/other' }), 'example.com/no-log')).toEqual([
+      log.origin,
+    ])
+  })
+
+  it('goes on where Kafka still has all of it, and is followed where Kafka has not', async () => {
+    const chains = withNotedLogs(chainOf(log), [noted(2, 47n)], instance, 7)
+    const chain = chains[1] as LogChain
+    const judged = (source: SourceView) => judgeMissing(source, chain, chains, notesOver(10n), 47n)
+    expect(await judged(kafka(40n, 60n))).toMatchObject({
+      ...{ nextOffset: 47n, next: null, isThere: true },
+      missing: [{ state: 'in-kafka', fromLeaf: '0', toLeaf: '10', fromOffset: '47', toOffset: '60' }],
+    })
+    expect(await judged(kafka(50n, 60n))).toMatchObject({
+      missing: [{ state: 'lost', fromOffset: '47', toOffset: '50' }, { state: 'in-kafka' }],
+      next: { startOffset: 50n },
+    })
+    expect(await judged(kafka(40n, 50n))).toMatchObject({
+      ...{ missing: [{ state: 'lost', fromLeaf: '0', toLeaf: '10' }], next: { startOffset: 47n } },
+    })
+    const before = await judgeMissing(kafka(40n, 60n), chains[0] as LogChain, chains, notesOver(45n), 40n)
+    expect(before).toMatchObject({ missing: [{ state: 'lost', fromLeaf: '40', toLeaf: '45' }], next: null })
   })
 })

@@ -176,6 +176,8 @@ interface RecoverFlags {
   readonly notes: readonly string[]
   readonly key: readonly string[]
   readonly kafka?: boolean
+  readonly except: readonly string[]
+  readonly instance?: string
 }
 
 function addToolCommands(add: Add, context: ArchiveContext): void {
@@ -215,8 +217,11 @@ function addToolCommands(add: Add, context: ArchiveContext): void {
     )
     .option(...keyOption)
     .option('--kafka', 'ask Kafka (KAFKA_*) what it still has of what is missing')
-    .action(async ({ from, notes, key, kafka = false }: RecoverFlags) => {
-      const report = await (await context.tools()).recover({ from, notes, keys: key, kafka }, terminal.line)
+    .option('--except <uuid>', 'leave this archive out; may be given again', collect, [])
+    .option('--instance <name>', 'only the archives of this installation, where there are several')
+    .action(async ({ from, notes, key, kafka = false, except, instance }: RecoverFlags) => {
+      const input = { from, notes, keys: key, kafka, except, ...(instance !== undefined && { instance }) }
+      const report = await (await context.tools()).recover(input, terminal.line)
       terminal.result(report)
       for (const line of formatRecovery(report)) terminal.line(line)
       if (!report.complete)

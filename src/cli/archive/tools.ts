@@ -31,6 +31,10 @@ export interface RecoverInput {
   readonly notes: readonly string[]
   readonly keys: readonly string[]
   readonly kafka: boolean
+  /** Archives to leave alone. */
+  readonly except: readonly string[]
+  /** Only this installation's archives. */
+  readonly instance?: string
 }
 
 export interface AdoptInput {

@@ -79,8 +79,10 @@ export interface RecoveryReport {
   readonly archives: readonly { readonly id: string; readonly place: string; readonly manifestHash: string }[]
   /** Folders without a manifest: archives that were never finished. */
   readonly unfinished: readonly string[]
+  /** Archives that were not used: other installations' ones, and those that were to be left alone. */
+  readonly leftOut: readonly string[]
   readonly logs: readonly RecoveredLogView[]
-  /** Logs that notes tell of and no archive holds from the beginning. */
+  /** Logs that notes tell of, and neither an archive nor this database has. */
   readonly withoutArchive: readonly { readonly origin: string; readonly leaves: string }[]
   readonly checkpoints: number
   /**

@@ -114,7 +114,6 @@ async function inTransaction<T>(client: Client, work: (writer: RecoveryWriter) =
         log_id integer, of_partition integer, at bigint, size bigint, root_hash bytea, note text
       ) on commit drop`)
     const result = await work(createWriter(client))
-    await insertCheckpoints(client)
     await client.query('alter table public.partition_logs enable always trigger open_log')
     await client.query('commit')
     return result
@@ -126,14 +125,15 @@ async function inTransaction<T>(client: Client, work: (writer: RecoveryWriter) =
 }
 
 /** In the order in which they were made: the last is the latest. */
-async function insertCheckpoints(client: Client): Promise<void> {
-  await client.query(`
+async function placeCheckpoints(client: Client): Promise<number> {
+  const { rowCount } = await client.query(`
     insert into public.checkpoints (id, topic, partition, "offset", created_at, created_by)
     select id, topic, partition, "offset", created_at, created_by
       from (select distinct on (id) * from restored_checkpoints order by id) once order by created_at, id`)
   await client.query(`
     insert into public.checkpoint_positions (checkpoint_id, log_id, partition, "offset", size, root_hash, note)
     select distinct on (id, log_id) id, log_id, of_partition, at, size, root_hash, note from restored_checkpoints`)
+  return rowCount ?? 0
 }
 
 function createWriter(client: Client): RecoveryWriter {
@@ -146,6 +146,7 @@ function createWriter(client: Client): RecoveryWriter {
     },
     closeLog: (id, position, leaderEpoch) => closeLog(client, id, position, leaderEpoch),
     restoreCheckpoints: (id, checkpoints) => restoreCheckpoints(client, id, checkpoints),
+    placeCheckpoints: () => placeCheckpoints(client),
     restoreKeys: (periods) => restoreKeys(client, periods),
     restoreProducers: (sources) => restoreProducers(client, sources),
     restoreHolds: (holds) => restoreHolds(client, holds),
