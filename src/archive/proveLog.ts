@@ -1,10 +1,10 @@
-/** The first pass of a recovery over a log: everything is verified, and nothing is written. */
+/** A log out of the archives that hold it, held against all that was said of it. */
 import type { ReadRecord } from '../domain/evidence/exportedRecord.ts'
 import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
 import { hashFromHex, hashToHex } from '../domain/hash.ts'
 import { emptyFrontier, rootOf } from '../domain/merkle.ts'
 import type { LogChain } from './chain.ts'
-import { type ChainReader, chainCheckpoints, chainPages } from './chainLeaves.ts'
+import { type ChainPage, type ChainReader, chainCheckpoints, chainPages } from './chainLeaves.ts'
 import type { Judge } from './codes.ts'
 import { damaged } from './files.ts'
 import { endOf } from './leafEnds.ts'
@@ -25,8 +25,6 @@ export interface ProvenLog {
   readonly codesByWord: number
   /** Refused for their signatures, and let in by the keys and policies that are restored. */
   readonly wouldLetIn: number
-  /** UTC days with events, ms since the epoch each. */
-  readonly days: ReadonlySet<number>
 }
 
 export interface ProofInput extends ChainReader {
@@ -39,13 +37,14 @@ export interface ProofInput extends ChainReader {
   readonly chains: readonly LogChain[]
 }
 
-const MS_PER_DAY = 86_400_000
-
-/** Throws ARCHIVE_DAMAGED, NOTE_REFUSED, ROOT_MISMATCH, PLACE_UNAVAILABLE, KAFKA_UNAVAILABLE. */
+/**
+ * `take` gets every page when its leaves were verified; what lies behind it may still be bad. Throws ARCHIVE_DAMAGED, NOTE_REFUSED, ROOT_MISMATCH, PLACE_UNAVAILABLE, KAFKA_UNAVAILABLE.
+ */
 export async function proveLog(
   input: ProofInput,
   chain: LogChain,
   held: readonly HeldRoot[],
+  take: (page: ChainPage) => Promise<void>,
 ): Promise<ProvenLog> {
   const { keys, judge } = input
   const archived = await archivedClaims(input, chain)
@@ -54,8 +53,7 @@ export async function proveLog(
   let root = rootOf(emptyFrontier, 0n)
   let [codesByWord, wouldLetIn] = [0, 0]
   let leafEnd = BigInt(chain.newest.startOffset)
-  const days = new Set<number>()
-  for await (const page of chainPages(input, chain)) {
+  for await (const page of readAhead(chainPages(input, chain))) {
     claims.take(page)
     root = rootOf(page.frontier, page.size)
     for (const record of page.records) {
@@ -69,9 +67,7 @@ export async function proveLog(
       if (judge.wouldLetIn(record)) wouldLetIn++
     }
     for (const { content } of page.records.slice(-1)) leafEnd = endOf(content)
-    for (const { content, ingestedAt = 0, deadLetter } of page.records)
-      if (content.kind === 'record' && deadLetter === undefined)
-        days.add(Math.floor(ingestedAt / MS_PER_DAY) * MS_PER_DAY)
+    await take(page)
   }
   // That the leaves lead to these roots was found on the way.
   for (const { archive, log } of chain.links)
@@ -80,9 +76,21 @@ export async function proveLog(
   const matched = held.filter((claim) => arrivedAt.has(claim))
   const larger = held.filter((claim) => !arrivedAt.has(claim))
   return {
-    ...{ chain, matched, larger, root: hashToHex(root), codesByWord, wouldLetIn, days },
+    ...{ chain, matched, larger, root: hashToHex(root), codesByWord, wouldLetIn },
     signedTo: keys.length === 0 ? null : signedTo(chain, matched, archived.signedTo),
     tail: await judgeMissing(input.source, chain, input.chains, held, leafEnd),
+  }
+}
+
+/** The next page is read while this one is taken. */
+async function* readAhead<Item>(source: AsyncGenerator<Item>): AsyncGenerator<Item> {
+  for (let next = source.next(); ; ) {
+    const { value, done } = await next
+    if (done === true) return
+    next = source.next()
+    // It is asked for what became of it when its turn comes.
+    next.catch(() => undefined)
+    yield value
   }
 }
 

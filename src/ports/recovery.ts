@@ -36,6 +36,8 @@ export interface RestoredNode extends StoredNode {
 /** One transaction: all of a recovery, or nothing. */
 export interface RecoveryWriter {
   openLog(log: LogToRestore): Promise<LogId>
+  /** Partitions of `events` for the days, ms since the epoch each. Throws SCHEMA_OUTDATED for more than the server can lock. */
+  makeDays(days: ReadonlySet<number>): Promise<void>
   appendRows(logId: LogId, rows: readonly RestoredRow[], nodes: readonly RestoredNode[]): Promise<void>
   closeLog(logId: LogId, position: RestoredPosition, leaderEpoch: number): Promise<void>
   /** Keeps them until `placeCheckpoints`: one checkpoint can be of several logs. */
@@ -51,7 +53,5 @@ export interface RecoveryWriter {
 export interface RecoveryStore {
   /** Names of tables that hold something; none: the database is migrated and empty. Throws SCHEMA_OUTDATED. */
   tablesInUse(): Promise<readonly string[]>
-  /** Partitions of `events` for the days, ms since the epoch each. Throws RECOVERY_LOCKS. */
-  makeDays(days: readonly number[]): Promise<void>
   inTransaction<T>(work: (writer: RecoveryWriter) => Promise<T>): Promise<T>
 }

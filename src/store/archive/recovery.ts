@@ -42,6 +42,10 @@ const MUST_BE_EMPTY = [
 const LOCKS_PER_DAY = 5
 const OTHER_LOCKS = 200
 const RECOVERED_BY = 'recovery'
+/** Archives may be read for long between two statements, and a statement may be large. Not every version has all of these. */
+const SETTINGS = `set timezone to 'UTC'; set lock_timeout to '10s';
+  select set_config(name, '0', false) from pg_settings
+   where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`
 
 export interface RecoveryDatabase extends RecoveryStore {
   close(): Promise<void>
@@ -58,10 +62,9 @@ export async function openRecovery(ownerUrl: string): Promise<RecoveryDatabase> 
   })
   client.on('error', () => undefined) // the statement in flight fails with the same error
   await guarded('connecting', () => client.connect())
-  await guarded('connecting', () => client.query("set timezone to 'UTC'; set lock_timeout to '10s'"))
+  await guarded('connecting', () => client.query(SETTINGS))
   return {
     tablesInUse: () => guarded('looking whether the database is empty', () => tablesInUse(client)),
-    makeDays: (days) => guarded('making partitions of events', () => makeDays(client, days)),
     inTransaction: (work) => guarded('recovering', () => inTransaction(client, work)),
     close: () => client.end(),
   }
@@ -83,22 +86,40 @@ async function tablesInUse(client: Client): Promise<readonly string[]> {
   return used
 }
 
-async function makeDays(client: Client, days: readonly number[]): Promise<void> {
+/** How many days one transaction can lock, by what the server has room for. */
+async function lockableDays(client: Client): Promise<number> {
   const { rows } = await client.query<{ locks: number }>(
     `select current_setting('max_locks_per_transaction')::int
           * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int) as locks`,
   )
-  const wanted = days.length * LOCKS_PER_DAY + OTHER_LOCKS
-  const { locks } = onlyRow(rows, 'the settings')
-  if (wanted > locks)
-    throw new ServiceError(
-      'SCHEMA_OUTDATED',
-      `The database can hold ${locks} locks, and ${days.length} days need ${wanted}: raise max_locks_per_transaction and restart it`,
-    )
-  for (const day of days)
-    await client.query(`select public.create_events_partition($1::date)`, [
-      new Date(day).toISOString().slice(0, 10),
-    ])
+  return Math.floor((onlyRow(rows, 'the settings').locks - OTHER_LOCKS) / LOCKS_PER_DAY)
+}
+
+/** Makes each once. */
+class Days {
+  readonly #client: Client
+  readonly #most: number
+  readonly #made = new Set<number>()
+
+  constructor(client: Client, most: number) {
+    this.#client = client
+    this.#most = most
+  }
+
+  async make(days: ReadonlySet<number>): Promise<void> {
+    for (const day of days) {
+      if (this.#made.has(day)) continue
+      if (this.#made.size === this.#most)
+        throw new ServiceError(
+          'SCHEMA_OUTDATED',
+          `The database has room for locks on ${this.#most} days, and the archives have more: raise max_locks_per_transaction (${LOCKS_PER_DAY} a day) and restart it`,
+        )
+      await this.#client.query('select public.create_events_partition($1::date)', [
+        new Date(day).toISOString().slice(0, 10),
+      ])
+      this.#made.add(day)
+    }
+  }
 }
 
 async function inTransaction<T>(client: Client, work: (writer: RecoveryWriter) => Promise<T>): Promise<T> {
@@ -113,7 +134,7 @@ async function inTransaction<T>(client: Client, work: (writer: RecoveryWriter) =
         id uuid, topic text, partition integer, "offset" bigint, created_at timestamptz, created_by text,
         log_id integer, of_partition integer, at bigint, size bigint, root_hash bytea, note text
       ) on commit drop`)
-    const result = await work(createWriter(client))
+    const result = await work(createWriter(client, new Days(client, await lockableDays(client))))
     await client.query('alter table public.partition_logs enable always trigger open_log')
     await client.query('commit')
     return result
@@ -136,10 +157,11 @@ async function placeCheckpoints(client: Client): Promise<number> {
   return rowCount ?? 0
 }
 
-function createWriter(client: Client): RecoveryWriter {
+function createWriter(client: Client, days: Days): RecoveryWriter {
   const chunks = new ChunkPool()
   return {
     openLog: (log) => openLog(client, log),
+    makeDays: (wanted) => days.make(wanted),
     async appendRows(id, rows, nodes) {
       await copyRestoredRows(client, chunks, id, rows)
       await insertNodes(client, id, nodes)
