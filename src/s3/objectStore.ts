@@ -4,7 +4,7 @@
  * only by processes that use a bucket.
  */
 import { createReadStream } from 'node:fs'
-import type { Readable } from 'node:stream'
+import { addAbortSignal, type Readable } from 'node:stream'
 import type { ListObjectVersionsCommandOutput, PutObjectCommandInput, S3Client } from '@aws-sdk/client-s3'
 import { hashToBytes, sha256 } from '../domain/hash.ts'
 import type { Hash } from '../domain/model.ts'
@@ -46,7 +46,7 @@ export interface ObjectStore {
   put(key: string, content: ObjectContent, options: PutOptions): Promise<'stored' | 'exists'>
   /** Null when there is none. Throws for more than `maxBytes`. */
   get(key: string, maxBytes: number, signal: AbortSignal, versionId?: string): Promise<Buffer | null>
-  /** The object as a stream, for what is large; null when there is none. */
+  /** The object as a stream, for what is large, which ends with the signal too; null when there is none. */
   open(key: string, signal: AbortSignal, versionId?: string): Promise<Readable | null>
   /** In the order of their keys. */
   list(prefix: string, signal: AbortSignal): AsyncGenerator<StoredObject>
@@ -92,7 +92,8 @@ export function createObjectStore(
         const version = versionId === undefined ? {} : { VersionId: versionId }
         const command = new sdk.GetObjectCommand({ Bucket: bucket, Key: key, ...version })
         const { Body } = await client.send(command, { abortSignal: signal })
-        return (Body ?? null) as Readable | null
+        // That the SDK still listens to the signal once the answer has begun, it does not promise.
+        return Body === undefined ? null : addAbortSignal(signal, Body as Readable)
       } catch (error) {
         if (statusOf(error) === 404 && nameOf(error) !== 'NoSuchBucket') return null
         throw error

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createRawServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DeleteObjectCommand, ListObjectVersionsCommand } from '@aws-sdk/client-s3'
@@ -182,5 +182,52 @@ describe('a server that goes silent is given up', () => {
   it('within an object', async () => {
     answer = (_request, response) => response.writeHead(200, { 'content-length': '10' }).write('half')
     await expect(store.get('x', 100, signal)).rejects.toMatchObject({ code: 'PLACE_UNAVAILABLE' })
+  })
+})
+
+describe('an object that stops coming in the middle', () => {
+  const HALF = 'HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf!'
+  const raw = createRawServer((socket) => {
+    socket.on('error', () => undefined)
+    socket.once('data', () => socket.write(HALF))
+  })
+  const sockets = new Set<{ destroy(): void }>()
+  raw.on('connection', (socket) => sockets.add(socket))
+  let place: S3Place
+  beforeAll(async () => {
+    await once(raw.listen(0, '127.0.0.1'), 'listening')
+    const endpoint = `http://127.0.0.1:${(raw.address() as AddressInfo).port}`
+    place = { bucket: 'b', prefix: '', region: 'us-east-1', endpoint, pathStyle: true, lock: null }
+  })
+  afterAll(() => {
+    for (const socket of sockets) socket.destroy()
+    raw.close()
+  })
+  const credentials = { accessKeyId: 'a', secretAccessKey: 's' }
+  /** All that comes, and then what it ends with. */
+  const read = async (store: ObjectStore, until: AbortSignal): Promise<string> => {
+    let text = ''
+    for await (const chunk of (await store.open('x', until)) ?? []) text += String(chunk)
+    return text
+  }
+
+  it.each<[string, (store: ObjectStore, until: AbortSignal) => Promise<unknown>]>([
+    ['got whole', (store, until) => store.get('x', 100, until)],
+    ['got as a version', (store, until) => store.get('x', 100, until, 'v')],
+    ['read as a stream', read],
+  ])('ends with the signal when it is %s, long before its silence is too long', async (_, ask) => {
+    const store = createObjectStore(place, credentials)
+    const until = new AbortController()
+    const begun = performance.now()
+    setTimeout(() => until.abort(), 300)
+    await expect(ask(store, until.signal)).rejects.toThrow(/AbortError|ABORT_ERR|abort/)
+    expect(performance.now() - begun).toBeLessThan(5_000)
+    store.close()
+  })
+
+  it('ends with the silence limit as a stream too', async () => {
+    const store = createObjectStore(place, credentials, { requestMs: 200 })
+    await expect(read(store, signal)).rejects.toThrow()
+    store.close()
   })
 })
