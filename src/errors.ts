@@ -135,6 +135,13 @@ export class LogNotTaken extends ServiceError {
   }
 }
 
+/** What lies at a place under a name has more bytes than it may: nothing that trying again could mend. */
+export class TooLarge extends ServiceError {
+  constructor(detail: string) {
+    super('PLACE_UNAVAILABLE', detail)
+  }
+}
+
 export const isErrorCode = (value: unknown): value is ErrorCode =>
   typeof value === 'string' && Object.hasOwn(codes, value)
 export const httpStatusOf = (code: ErrorCode): number => codes[code].status

@@ -15,7 +15,7 @@ import { hashFromHex, hashToHex, sha256 } from '../domain/hash.ts'
 import { appendLeaves, frontierFromBase64, rootOf } from '../domain/merkle.ts'
 import { type Frontier, type Hash, type LeafIndex, leafIndex } from '../domain/model.ts'
 import { verifyConsistency } from '../domain/proofs.ts'
-import { ServiceError } from '../errors.ts'
+import { ServiceError, TooLarge } from '../errors.ts'
 import type { ArchiveCodec, ArchivePlace } from '../ports.ts'
 import { damaged, getLines } from './files.ts'
 import { endOf, startOf } from './leafEnds.ts'
@@ -38,7 +38,10 @@ export async function openArchive(
   id: string,
 ): Promise<OpenedArchive | null> {
   const name = `${id}/${MANIFEST_NAME}`
-  const bytes = await place.get(name, MAX_MANIFEST_BYTES, signal)
+  const bytes = await place.get(name, MAX_MANIFEST_BYTES, signal).catch((error: unknown) => {
+    if (error instanceof TooLarge) throw damaged(name, `has more than ${MAX_MANIFEST_BYTES} bytes`)
+    throw error
+  })
   if (bytes === null) return null
   const manifest = parseManifest(bytes.toString('utf8'))
   if (!manifest.ok) throw damaged(name, `is not good: ${manifest.detail}`)

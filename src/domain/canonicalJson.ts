@@ -49,6 +49,19 @@ export function canonicalize(value: unknown, maxDepth: number = MAX_CANONICAL_DE
   }
 }
 
+/**
+ * Whether a parsed value's canonical form is the text that it came from. So no member stands there twice, and no reader can
+ * take another one than we do. Never throws for what JSON.parse gave.
+ */
+export function isCanonical(value: unknown, text: string, maxDepth?: number): boolean {
+  try {
+    return canonicalize(value, maxDepth) === text
+  } catch (error) {
+    if (error instanceof CanonicalJsonError) return false
+    throw error
+  }
+}
+
 function canonicalArray(items: readonly unknown[], maxDepth: number): string {
   if (items.length === 0) return '[]'
   let text = `[${canonicalize(items[0], maxDepth)}`

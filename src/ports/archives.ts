@@ -116,7 +116,7 @@ export interface ArchivePlace {
   readonly name: string
   /** Whole or not at all; the same name again replaces it. Throws PLACE_UNAVAILABLE. */
   put(name: string, content: Buffer, signal: AbortSignal): Promise<void>
-  /** Null when there is no such file. Throws PLACE_UNAVAILABLE, also when it has more than `maxBytes`. */
+  /** Null when there is no such file. Throws PLACE_UNAVAILABLE; TooLarge when it has more than `maxBytes`. */
   get(name: string, maxBytes: number, signal: AbortSignal): Promise<Buffer | null>
   /** Names of the folders directly in the place. */
   folders(signal: AbortSignal): Promise<readonly string[]>

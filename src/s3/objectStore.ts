@@ -9,7 +9,7 @@ import type { ListObjectVersionsCommandOutput, PutObjectCommandInput, S3Client }
 import { hashToBytes, sha256 } from '../domain/hash.ts'
 import type { Hash } from '../domain/model.ts'
 import type { ObjectLock, S3Place } from '../domain/s3Place.ts'
-import { ServiceError } from '../errors.ts'
+import { ServiceError, TooLarge } from '../errors.ts'
 
 export interface S3Credentials {
   readonly accessKeyId: string
@@ -44,7 +44,7 @@ export interface ObjectStore {
   readonly place: S3Place
   /** The server compares what it got with its SHA-256. `exists`: with `ifAbsent`, and there is one. */
   put(key: string, content: ObjectContent, options: PutOptions): Promise<'stored' | 'exists'>
-  /** Null when there is none. Throws for more than `maxBytes`. */
+  /** Null when there is none. Throws TooLarge for more than `maxBytes`. */
   get(key: string, maxBytes: number, signal: AbortSignal, versionId?: string): Promise<Buffer | null>
   /** The object as a stream, for what is large, which ends with the signal too; null when there is none. */
   open(key: string, signal: AbortSignal, versionId?: string): Promise<Readable | null>
@@ -244,10 +244,7 @@ async function collect(body: Readable, bucket: string, maxBytes: number): Promis
     length += chunk.length
     if (length > maxBytes) {
       body.destroy()
-      throw new ServiceError(
-        'PLACE_UNAVAILABLE',
-        `an object of the bucket ${bucket} has more than ${maxBytes} bytes`,
-      )
+      throw new TooLarge(`an object of the bucket ${bucket} has more than ${maxBytes} bytes`)
     }
     chunks.push(chunk)
   }

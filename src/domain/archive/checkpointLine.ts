@@ -1,11 +1,14 @@
 /** A checkpoint of one log as a line of an archive. */
 import { z } from 'zod'
-import { canonicalize } from '../canonicalJson.ts'
+import { canonicalize, isCanonical } from '../canonicalJson.ts'
 import { parseSize } from '../evidence/checkpointNote.ts'
 import { type Finding, holds, malformed } from '../evidence/finding.ts'
+import { hasMoreMarks } from '../jsonMarks.ts'
 import { isPresentableInstant } from '../requestFields.ts'
 
 const FORMAT = 'streaming-ingest/checkpoint@v1'
+/** It has some fifteen members, and text of people. */
+const MAX_MARKS = 10_000
 const whole = z.string().refine((value) => parseSize(value) !== null, 'expected a decimal string')
 
 const shape = z.strictObject({
@@ -35,6 +38,7 @@ export const formatCheckpointLine = (checkpoint: ArchivedCheckpoint): string =>
   canonicalize({ format: FORMAT, ...checkpoint })
 
 export function parseCheckpointLine(line: string): Finding<ArchivedCheckpoint> {
+  if (hasMoreMarks(line, MAX_MARKS)) return malformed('a line is no archived checkpoint')
   let value: unknown
   try {
     value = JSON.parse(line)
@@ -45,7 +49,5 @@ export function parseCheckpointLine(line: string): Finding<ArchivedCheckpoint> {
   const parsed = shape.safeParse(value)
   if (!parsed.success) return malformed('a line is no archived checkpoint')
   const { format: _, ...checkpoint } = parsed.data
-  return canonicalize(value) === line
-    ? holds(checkpoint)
-    : malformed('a line is not canonical JSON (RFC 8785)')
+  return isCanonical(value, line) ? holds(checkpoint) : malformed('a line is not canonical JSON (RFC 8785)')
 }

@@ -3,10 +3,11 @@
  * file, canonical (RFC 8785); docs/recovery.md specifies it member by member.
  */
 import { z } from 'zod'
-import { canonicalize } from '../canonicalJson.ts'
+import { canonicalize, isCanonical } from '../canonicalJson.ts'
 import { parseSize } from '../evidence/checkpointNote.ts'
 import { type Finding, holds, malformed } from '../evidence/finding.ts'
 import { formatOrigin, isInstanceName } from '../evidence/origin.ts'
+import { hasMoreMarks } from '../jsonMarks.ts'
 import { isPresentableInstant } from '../requestFields.ts'
 
 export const MANIFEST_FORMAT = 'streaming-ingest/archive@v1'
@@ -14,7 +15,17 @@ export const MANIFEST_NAME = 'manifest.json'
 /** Some hundred thousand files: far more than an archive has. */
 export const MAX_MANIFEST_BYTES = 128 * 1024 * 1024
 
-const count = z.int().min(0)
+/** Of each kind: some ten for each of those files. */
+const MAX_MARKS = 4_000_000
+/** Its own members lie five deep, those of the request hardly deeper. */
+const MAX_DEPTH = 64
+
+/** No file is larger, unpacked or not: one leaf may be a whole record batch, in base64; far above what Kafka lets in. */
+export const MAX_FILE_BYTES = 512 * 1024 * 1024
+/** Each file ends with it at the latest. */
+export const MAX_FILE_LINES = 65_536
+
+const bytes = z.int().min(0).max(MAX_FILE_BYTES)
 const instant = z.int().refine(isPresentableInstant, 'must lie in the years 1 to 9999')
 const MAX_INT4 = 2 ** 31 - 1
 const uuid = z
@@ -36,11 +47,11 @@ const fileName = z
 const file = z.strictObject({
   name: fileName,
   /** Of what lies there, compressed. */
-  bytes: count,
+  bytes,
   sha256: hex,
   /** Of what it unpacks to. */
-  unpackedBytes: count,
-  lines: count,
+  unpackedBytes: bytes,
+  lines: z.int().min(0).max(MAX_FILE_LINES),
 })
 
 const leavesFile = z.strictObject({
@@ -151,6 +162,7 @@ export function formatManifest(manifest: Manifest): string {
 
 /** Inverse of `formatManifest`; nothing that it says is verified. */
 export function parseManifest(given: string): Finding<Manifest> {
+  if (hasMoreMarks(given, MAX_MARKS)) return malformed('the manifest holds more than an archive has')
   let value: unknown
   try {
     value = JSON.parse(given)
@@ -158,6 +170,9 @@ export function parseManifest(given: string): Finding<Manifest> {
     if (error instanceof SyntaxError) return malformed('the manifest is not JSON')
     throw error
   }
+  // First, since it bounds how deep the value is.
+  const canonical = given.endsWith('\n') && isCanonical(value, given.slice(0, -1), MAX_DEPTH)
+  if (!canonical) return malformed('the manifest is not canonical JSON (RFC 8785)')
   const parsed = shape.safeParse(value)
   if (!parsed.success) {
     const [issue] = parsed.error.issues
@@ -165,6 +180,5 @@ export function parseManifest(given: string): Finding<Manifest> {
       `the manifest: ${issue?.path.map(String).join('.') ?? ''}: ${issue?.message ?? 'is none'}`,
     )
   }
-  if (`${canonicalize(value)}\n` !== given) return malformed('the manifest is not canonical JSON (RFC 8785)')
   return holds(parsed.data)
 }

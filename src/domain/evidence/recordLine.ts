@@ -1,6 +1,7 @@
 /** The shape of an exported record's line, member by member: docs/evidence.md. */
 import { z } from 'zod'
-import { CanonicalJsonError, canonicalize } from '../canonicalJson.ts'
+import { isCanonical } from '../canonicalJson.ts'
+import { hasMoreMarks } from '../jsonMarks.ts'
 import { MAX_DETAIL_LENGTH } from '../rejection.ts'
 import { decodeBase64 } from './base64.ts'
 import { parseSize } from './checkpointNote.ts'
@@ -97,31 +98,13 @@ export function recordLine(line: string): Finding<RecordLine> {
 const MAX_MARKS = 10_000
 
 /** Whether parsing the line could need many times the memory that its text has. */
-function isOverfull(line: string): boolean {
-  if (line.length <= MAX_MARKS) return false
-  return ['{', '[', ','].some((mark) => {
-    let count = 0
-    for (let at = line.indexOf(mark); at >= 0; at = line.indexOf(mark, at + 1))
-      if (++count > MAX_MARKS) return true
-    return false
-  })
-}
+export const isOverfull = (line: string): boolean => hasMoreMarks(line, MAX_MARKS)
 
 function parseJson(line: string): unknown {
   try {
     return JSON.parse(line)
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
-    throw error
-  }
-}
-
-/** So no member stands there twice, and no reader can take another one than we do. */
-function isCanonical(value: unknown, line: string): boolean {
-  try {
-    return canonicalize(value) === line
-  } catch (error) {
-    if (error instanceof CanonicalJsonError) return false
     throw error
   }
 }

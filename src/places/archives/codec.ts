@@ -2,6 +2,8 @@ import { promisify } from 'node:util'
 import { constants, zstdCompress, zstdDecompress } from 'node:zlib'
 import type { ArchiveCodec } from '../../ports.ts'
 
+/** The least that Node.js takes, and room to see that there is more than was said. */
+const MIN_CHUNK_BYTES = 64
 const compress = promisify(zstdCompress)
 const decompress = promisify(zstdDecompress)
 
@@ -13,8 +15,11 @@ export const zstdCodec: ArchiveCodec = {
     }),
   async unpack(packed, unpackedBytes) {
     try {
-      // Whatever the file claims, no more than that is unpacked.
-      const content = await decompress(packed, { maxOutputLength: Math.max(1, unpackedBytes) })
+      // Whatever the file claims, no more than that is unpacked; in one piece, since many would be copied into one.
+      const content = await decompress(packed, {
+        maxOutputLength: Math.max(1, unpackedBytes),
+        chunkSize: unpackedBytes + MIN_CHUNK_BYTES,
+      })
       return content.length === unpackedBytes ? content : null
     } catch (error) {
       if (error instanceof Error && 'code' in error) return null

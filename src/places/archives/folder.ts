@@ -1,6 +1,6 @@
-import { open, readdir, rename, unlink } from 'node:fs/promises'
+import { constants, open, readdir, rename, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { ServiceError } from '../../errors.ts'
+import { ServiceError, TooLarge } from '../../errors.ts'
 import type { ArchivePlace } from '../../ports.ts'
 import { draftIn, makeFolders, syncFolder, systemCode, writeSynced } from '../folders.ts'
 
@@ -56,11 +56,12 @@ async function put(folder: string, name: string, content: Buffer): Promise<void>
 
 async function get(path: string, maxBytes: number): Promise<Buffer | null> {
   try {
-    const handle = await open(path, 'r')
+    // What is no file may have no end, or no beginning.
+    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
     try {
-      const { size } = await handle.stat()
-      if (size > maxBytes)
-        throw new ServiceError('PLACE_UNAVAILABLE', `a file has more than ${maxBytes} bytes`)
+      const found = await handle.stat()
+      if (!found.isFile()) return null
+      if (found.size > maxBytes) throw new TooLarge(`a file has more than ${maxBytes} bytes`)
       return await handle.readFile()
     } finally {
       await handle.close()
