@@ -38,6 +38,11 @@ const codes = {
   ARCHIVE_NOT_FOUND: { status: 404, retry: false, title: 'There is no such archive' },
   ARCHIVE_ENDED: { status: 409, retry: false, title: 'The archive has already ended' },
   ARCHIVE_DAMAGED: { status: 409, retry: false, title: 'The archive is not what its manifest says' },
+  ARCHIVE_AMBIGUOUS: {
+    status: 409,
+    retry: false,
+    title: 'Two manifests of one archive are good and say different things',
+  },
   ARCHIVE_PLACE_MISSING: { status: 409, retry: false, title: 'No place for archives is configured' },
   HOLD_UNCHANGED: { status: 409, retry: false, title: 'The legal hold is as it should be already' },
   HELD: { status: 409, retry: false, title: 'A legal hold forbids it' },

@@ -2,9 +2,8 @@
 import {
   claimsOfPart,
   concludePart,
-  type OpenedArchive,
-  openArchive,
   type PartPosition,
+  reopenArchive,
   startOfPart,
   verifyNextFile,
 } from '../../src/archive/readArchive.ts'
@@ -12,7 +11,6 @@ import { viewOfArchive } from '../../src/archive/viewOfArchive.ts'
 import type { ArchiveView } from '../../src/domain/archive/view.ts'
 import { hashFromHex, hashToHex } from '../../src/domain/hash.ts'
 import { ServiceError } from '../../src/errors.ts'
-import type { ArchivePlace } from '../../src/ports.ts'
 import type { FinishArchiveInput, VerifyArchiveInput, VerifyArchiveResult } from '../contract.ts'
 import type { ActivityDependencies, ActivityScope } from '../dependencies.ts'
 import { loadPart } from './archiveSlice.ts'
@@ -30,12 +28,12 @@ export async function verifyArchiveSlice(
   const place = requirePlace({ place: deps.archivePlace })
   const deadlineMs = deps.now() + deps.settings.sliceMs
   const { part, origin } = await loadPart(deps, archiveId, logId)
-  const { manifest } = await reopen(place, archiveId, manifestHash, scope)
+  const reader = { place, codec: deps.archiveCodec, signal: scope.signal }
+  const { manifest } = await reopenArchive(reader, archiveId, hashFromHex(manifestHash))
   const log = manifest.logs.find((each) => each.origin === origin)
   const planned = `${part.fromLeaf} ${part.toLeaf} ${hashToHex(part.rootHash)}`
   if (log === undefined || `${log.fromLeaf} ${log.toLeaf} ${log.rootHash}` !== planned)
     throw new ServiceError('ARCHIVE_DAMAGED', `${archiveId} does not hold what was planned of ${origin}`)
-  const reader = { place, codec: deps.archiveCodec, signal: scope.signal }
   const keys = (await deps.signingKeys.keyState()).periods.map(({ key }) => key)
   const claims = await claimsOfPart(reader, archiveId, log, keys)
   let now = reportedPosition(scope.reported) ?? position ?? startOfPart(log)
@@ -46,18 +44,6 @@ export async function verifyArchiveSlice(
   }
   concludePart(archiveId, log, now, keys)
   return { position: now, done: true }
-}
-
-async function reopen(
-  place: ArchivePlace,
-  id: string,
-  manifestHash: string,
-  { signal }: ActivityScope,
-): Promise<OpenedArchive> {
-  const opened = await openArchive({ place, signal }, id)
-  if (opened === null) throw new ServiceError('ARCHIVE_DAMAGED', `the manifest of ${id} is gone`)
-  if (hashToHex(opened.manifestHash) === manifestHash) return opened
-  throw new ServiceError('ARCHIVE_DAMAGED', `the manifest of ${id} is not the one that was written`)
 }
 
 /** Nobody else writes heartbeats of this activity. */

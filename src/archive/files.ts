@@ -61,26 +61,70 @@ export async function getLines(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const path = `${archiveId}/${file.name}`
-  const packed = await getPacked(place, path, file, signal)
+  const { bytes } = file
+  const packed = await getHeld(
+    place,
+    path,
+    { bytes, maxBytes: bytes, sha256: hashFromHex(file.sha256) },
+    signal,
+  )
   const content = await codec.unpack(packed, file.unpackedBytes)
   if (content === null) throw damaged(path, 'cannot be unpacked')
   return linesOf(path, content, file.lines)
 }
 
-async function getPacked(
+/** What a file must be to be the right one. */
+export interface WantedFile {
+  /** Null: any length up to `maxBytes`. */
+  readonly bytes: number | null
+  readonly maxBytes: number
+  readonly sha256: Hash
+}
+
+/**
+ * The file as it was put. Names say little in a bucket, where whoever may write can put something newer over a locked object, or
+ * a removal: when the newest version is another one, the version that has the right hash is it. Throws ARCHIVE_DAMAGED.
+ */
+export async function getHeld(
   place: ArchivePlace,
   path: string,
-  file: ManifestFile,
+  wanted: WantedFile,
   signal: AbortSignal,
 ): Promise<Buffer> {
-  const packed = await place.get(path, file.bytes, signal).catch((error: unknown) => {
-    if (error instanceof TooLarge) throw damaged(path, `has more than ${file.bytes} bytes`)
+  const newest = await orTooLarge(place.get(path, wanted.maxBytes, signal))
+  const problem = problemOf(newest, wanted)
+  if (problem === null && Buffer.isBuffer(newest)) return newest
+  // The first was there before anybody knew its name.
+  const versions = [...(await place.versions(path, signal))].reverse()
+  for (const version of versions) {
+    if (wanted.bytes === null ? version.bytes > wanted.maxBytes : version.bytes !== wanted.bytes) continue
+    signal.throwIfAborted()
+    const content = await orTooLarge(version.read(wanted.maxBytes, signal))
+    if (problemOf(content, wanted) !== null || !Buffer.isBuffer(content)) continue
+    place.remark(
+      `${path} ${problem} in its newest version: somebody hid it. The version ${version.id} is the right one, and was read`,
+    )
+    return content
+  }
+  const none = versions.length > 1 ? `, and none of its ${versions.length} versions is right` : ''
+  throw damaged(path, `${problem}${none}`)
+}
+
+type Read = Buffer | 'too large' | null
+
+/** Throws what reading throws. */
+export const orTooLarge = (read: Promise<Buffer | null>): Promise<Read> =>
+  read.catch((error: unknown) => {
+    if (error instanceof TooLarge) return 'too large' as const
     throw error
   })
-  if (packed === null) throw damaged(path, 'is missing')
-  if (packed.length !== file.bytes) throw damaged(path, `has ${packed.length} bytes, not ${file.bytes}`)
-  if (sha256(packed) !== hashFromHex(file.sha256)) throw damaged(path, 'has another SHA-256')
-  return packed
+
+/** What is wrong with it; null: nothing. */
+function problemOf(content: Read, { bytes, maxBytes, sha256: hash }: WantedFile): string | null {
+  if (content === null) return 'is missing'
+  if (content === 'too large') return `has more than ${maxBytes} bytes`
+  if (bytes !== null && content.length !== bytes) return `has ${content.length} bytes, not ${bytes}`
+  return sha256(content) === hash ? null : 'has another SHA-256'
 }
 
 const NEWLINE = 0x0a

@@ -1,18 +1,22 @@
 /** The archives that a recovery goes by. */
 import type { Manifest } from '../domain/archive/manifest.ts'
+import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
 import { hashToHex } from '../domain/hash.ts'
 import { ServiceError } from '../errors.ts'
 import type { ArchivePlace } from '../ports.ts'
 import type { FoundArchive } from './chain.ts'
-import { openArchive } from './readArchive.ts'
+import { findArchive } from './findArchive.ts'
+import type { ArchiveReader } from './readArchive.ts'
 
-export interface Search {
+export interface Search extends Omit<ArchiveReader, 'place'> {
   readonly places: readonly ArchivePlace[]
   /** Ids of archives that are left alone: damaged ones, or of another history. */
   readonly except: readonly string[]
   /** Only archives of this installation; null: there must be but one. */
   readonly instance: string | null
-  readonly signal: AbortSignal
+  /** Whose word is taken. */
+  readonly keys: readonly VerifierKey[]
+  readonly say: (line: string) => void
 }
 
 export interface FoundArchives {
@@ -31,8 +35,9 @@ export interface FoundArchives {
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
-/** Throws ARCHIVE_NOT_FOUND, ARCHIVE_DAMAGED, PLACE_UNAVAILABLE, BAD_REQUEST for archives of several installations. */
-export async function findArchives({ places, except, instance, signal }: Search): Promise<FoundArchives> {
+/** Throws ARCHIVE_NOT_FOUND, what `findArchive` throws, and BAD_REQUEST for archives of several installations. */
+export async function findArchives(search: Search): Promise<FoundArchives> {
+  const { places, except, instance, keys, say, signal } = search
   const found = new Map<string, FoundArchive>()
   const hashes = new Map<string, string>()
   const unfinished = new Set<string>()
@@ -43,7 +48,7 @@ export async function findArchives({ places, except, instance, signal }: Search)
         leftOut.add(id)
         continue
       }
-      const opened = await openArchive({ place, signal }, id).catch((error: unknown) => {
+      const opened = await findArchive({ ...search, place }, id, keys, say).catch((error: unknown) => {
         throw withRemedy(error, id)
       })
       if (opened === null) unfinished.add(id)
@@ -87,11 +92,16 @@ function onlyInstance(archives: readonly FoundArchive[]): string | null {
   return names[0] ?? null
 }
 
+const remediable: ReadonlySet<string> = new Set([
+  'ARCHIVE_DAMAGED',
+  'ARCHIVE_AMBIGUOUS',
+  'NOTE_REFUSED',
+  'ROOT_MISMATCH',
+])
+
 function withRemedy(error: unknown, id: string): unknown {
-  if (!(error instanceof ServiceError) || error.code !== 'ARCHIVE_DAMAGED') return error
-  return new ServiceError(
-    'ARCHIVE_DAMAGED',
-    `${error.message}; to go on without this archive: --except ${id}`,
-    { cause: error },
-  )
+  if (!(error instanceof ServiceError) || !remediable.has(error.code)) return error
+  return new ServiceError(error.code, `${error.message}; to go on without this archive: --except ${id}`, {
+    cause: error,
+  })
 }

@@ -15,9 +15,9 @@ import { hashFromHex, hashToHex, sha256 } from '../domain/hash.ts'
 import { appendLeaves, frontierFromBase64, rootOf } from '../domain/merkle.ts'
 import { type Frontier, type Hash, type LeafIndex, leafIndex } from '../domain/model.ts'
 import { verifyConsistency } from '../domain/proofs.ts'
-import { ServiceError, TooLarge } from '../errors.ts'
+import { ServiceError } from '../errors.ts'
 import type { ArchiveCodec, ArchivePlace } from '../ports.ts'
-import { damaged, getLines } from './files.ts'
+import { damaged, getHeld, getLines, orTooLarge } from './files.ts'
 import { endOf, startOf } from './leafEnds.ts'
 import { type ClaimedRoot, claimOf, fileCheckpoints, RootChecker } from './rootChecker.ts'
 
@@ -32,21 +32,38 @@ export interface OpenedArchive {
   readonly manifestHash: Hash
 }
 
-/** Null when there is none: it was never finished. Throws ARCHIVE_DAMAGED, PLACE_UNAVAILABLE. */
+/**
+ * The newest manifest. Null when there is none: it was never finished, or that was hidden (`findArchive`). Throws
+ * ARCHIVE_DAMAGED, PLACE_UNAVAILABLE.
+ */
 export async function openArchive(
   { place, signal }: Omit<ArchiveReader, 'codec'>,
   id: string,
 ): Promise<OpenedArchive | null> {
-  const name = `${id}/${MANIFEST_NAME}`
-  const bytes = await place.get(name, MAX_MANIFEST_BYTES, signal).catch((error: unknown) => {
-    if (error instanceof TooLarge) throw damaged(name, `has more than ${MAX_MANIFEST_BYTES} bytes`)
-    throw error
-  })
-  if (bytes === null) return null
+  const bytes = await orTooLarge(place.get(nameOfManifest(id), MAX_MANIFEST_BYTES, signal))
+  return bytes === null ? null : readManifest(id, bytes)
+}
+
+export const nameOfManifest = (id: string): string => `${id}/${MANIFEST_NAME}`
+
+/** The manifest of the archive with that id. Throws ARCHIVE_DAMAGED for anything else. */
+export function readManifest(id: string, bytes: Buffer | 'too large'): OpenedArchive {
+  const name = nameOfManifest(id)
+  if (bytes === 'too large') throw damaged(name, `has more than ${MAX_MANIFEST_BYTES} bytes`)
   const manifest = parseManifest(bytes.toString('utf8'))
   if (!manifest.ok) throw damaged(name, `is not good: ${manifest.detail}`)
   if (manifest.value.id !== id) throw damaged(name, `is of the archive ${manifest.value.id}`)
   return { manifest: manifest.value, manifestHash: sha256(bytes) }
+}
+
+/** The manifest that has this hash, also where something newer hides it. Throws ARCHIVE_DAMAGED, PLACE_UNAVAILABLE. */
+export async function reopenArchive(
+  { place, signal }: Omit<ArchiveReader, 'codec'>,
+  id: string,
+  hash: Hash,
+): Promise<OpenedArchive> {
+  const wanted = { bytes: null, maxBytes: MAX_MANIFEST_BYTES, sha256: hash }
+  return readManifest(id, await getHeld(place, nameOfManifest(id), wanted, signal))
 }
 
 /** Clocks of two servers may differ by that much. */

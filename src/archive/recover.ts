@@ -4,7 +4,7 @@ import type { SignatureRegistry } from '../domain/decode.ts'
 import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
 import type { RecordVerdict } from '../domain/verification/deriveRow.ts'
 import { ServiceError } from '../errors.ts'
-import type { ArchiveCodec, ProducerSource, RecoveryStore, RecoveryWriter } from '../ports.ts'
+import type { ProducerSource, RecoveryStore, RecoveryWriter } from '../ports.ts'
 import { chainsOf } from './chain.ts'
 import { createJudge, keyOf, producersOf } from './codes.ts'
 import { type FoundArchives, findArchives, type Search } from './findArchives.ts'
@@ -14,18 +14,14 @@ import { type HeldNote, type HeldRoot, readHeldNotes } from './notesHeld.ts'
 import { recoverLog } from './recoverLog.ts'
 
 export interface RecoveryInput extends Search {
-  readonly codec: ArchiveCodec
   /** Notes held elsewhere. */
   readonly notes: readonly HeldNote[]
-  /** Whose word is taken. */
-  readonly keys: readonly VerifierKey[]
   readonly store: RecoveryStore
   /** Verdicts over records, by the signatures that producers must show. */
   readonly verdictOf: (signatures: SignatureRegistry) => RecordVerdict
   /** Kafka as it is now; null: it is not asked. */
   readonly source: SourceView | null
   readonly requestedBy: string
-  readonly say: (line: string) => void
   /** Ms since the epoch. */
   readonly now: () => number
 }
@@ -33,7 +29,7 @@ export interface RecoveryInput extends Search {
 /**
  * Everything is verified while it is read: hashes, leaves, the roots of all notes; and it is written in one transaction, which
  * ends with a commit only when all of it was good. Throws
- * DATABASE_NOT_EMPTY, BAD_REQUEST, ARCHIVE_NOT_FOUND, ARCHIVE_DAMAGED, NOTE_REFUSED, ROOT_MISMATCH, PLACE_UNAVAILABLE,
+ * DATABASE_NOT_EMPTY, BAD_REQUEST, ARCHIVE_NOT_FOUND, ARCHIVE_DAMAGED, ARCHIVE_AMBIGUOUS, NOTE_REFUSED, ROOT_MISMATCH, PLACE_UNAVAILABLE,
  * DATABASE_UNAVAILABLE, SCHEMA_OUTDATED, KAFKA_UNAVAILABLE; then nothing was written.
  */
 export async function recover(input: RecoveryInput): Promise<RecoveryReport> {
@@ -60,14 +56,15 @@ export async function recover(input: RecoveryInput): Promise<RecoveryReport> {
     }
     const checkpoints = await writer.placeCheckpoints()
     await restoreRest(writer, newest, producers)
-    const report = reportOf(found, logs, held, checkpoints)
+    const remarks = input.places.flatMap((place) => place.remarks())
+    const report = reportOf({ ...found, remarks }, logs, held, checkpoints)
     await writer.recordRecovery(input.requestedBy, report)
     return report
   })
 }
 
 function reportOf(
-  { archives, hashes, unfinished, leftOut }: FoundArchives,
+  { archives, hashes, unfinished, leftOut, remarks }: FoundArchives & Pick<RecoveryReport, 'remarks'>,
   logs: readonly RecoveredLogView[],
   held: ReadonlyMap<string, readonly HeldRoot[]>,
   checkpoints: number,
@@ -85,7 +82,7 @@ function reportOf(
     archives: archives.map(({ manifest: { id }, place }) => ({
       ...{ id, place: place.name, manifestHash: hashes.get(id) ?? '' },
     })),
-    ...{ unfinished, leftOut, logs, withoutArchive, checkpoints },
+    ...{ remarks, unfinished, leftOut, logs, withoutArchive, checkpoints },
     complete: isInKafka && isProven && withoutArchive.length === 0,
   }
 }

@@ -55,6 +55,7 @@ const damage: ReadonlySet<string> = new Set([
   'CHECKPOINT_MISMATCH',
   'LOG_DAMAGED',
   'ARCHIVE_DAMAGED',
+  'ARCHIVE_AMBIGUOUS',
   'NOTE_REFUSED',
   'ROOT_MISMATCH',
   'CURSOR_LOST',

@@ -110,6 +110,17 @@ export interface HoldStore {
   listHolds(): Promise<readonly HoldView[]>
 }
 
+/** Something that was put under a name and is still held. */
+export interface PlacedVersion {
+  /** As the place calls it. */
+  readonly id: string
+  readonly bytes: number
+  /** What `get` gives; where there is no such one, the name was removed. */
+  readonly isNewest: boolean
+  /** Null when it is gone meanwhile. Throws PLACE_UNAVAILABLE, TooLarge. */
+  read(maxBytes: number, signal: AbortSignal): Promise<Buffer | null>
+}
+
 /** Where archives are put and read back from: a folder, or a bucket. Names have slashes; there is no order in listing. */
 export interface ArchivePlace {
   /** For people: a path or `s3://bucket/prefix`. */
@@ -118,7 +129,16 @@ export interface ArchivePlace {
   put(name: string, content: Buffer, signal: AbortSignal): Promise<void>
   /** Null when there is no such file. Throws PLACE_UNAVAILABLE; TooLarge when it has more than `maxBytes`. */
   get(name: string, maxBytes: number, signal: AbortSignal): Promise<Buffer | null>
-  /** Names of the folders directly in the place. */
+  /**
+   * All that was put under the name, also what something newer or a removal hides, the newest first. None where the place keeps
+   * no versions, or does not show them. Throws PLACE_UNAVAILABLE, ARCHIVE_DAMAGED for more than can be looked through.
+   */
+  versions(name: string, signal: AbortSignal): Promise<readonly PlacedVersion[]>
+  /** What its owner should hear of: whoever reads found something hidden, and read on. */
+  remark(text: string): void
+  /** Each once; after the first thousand only how many. */
+  remarks(): readonly string[]
+  /** Names of the folders directly in the place, those too whose files are hidden. */
   folders(signal: AbortSignal): Promise<readonly string[]>
   /** Lets go of connections. */
   close(): void

@@ -1,8 +1,8 @@
 /** The tools of `pnpm archive` over files, buckets, the owner's database and Kafka. */
 import { resolve } from 'node:path'
 import { adoptNotes } from '../archive/adoptNotes.ts'
+import { findArchive } from '../archive/findArchive.ts'
 import type { HeldNote } from '../archive/notesHeld.ts'
-import { openArchive } from '../archive/readArchive.ts'
 import { recover } from '../archive/recover.ts'
 import { verifyArchive } from '../archive/verifyWhole.ts'
 import type { ArchiveTools } from '../cli/archive/tools.ts'
@@ -54,7 +54,7 @@ export function createArchiveTools(options: ToolsOptions): ArchiveTools {
         const ids = id === undefined ? await place.folders(signal) : [id]
         const verified = []
         for (const each of ids) {
-          const opened = await openArchive(reader, each)
+          const opened = await findArchive(reader, each, keys, say)
           if (opened !== null) verified.push(await verifyArchive(reader, opened, keys, say))
           else if (id !== undefined) throw notFound(`there is no finished archive ${id} in ${place.name}`)
         }

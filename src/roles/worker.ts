@@ -32,7 +32,12 @@ export function startWorkerRole(context: RoleContext, temporal: TemporalClient):
     log,
   })
   const { archives, s3Credentials } = config.places
-  const archivePlace = archives === null ? null : openArchivePlace(archives, s3Credentials)
+  const archivePlace =
+    archives === null
+      ? null
+      : openArchivePlace(archives, s3Credentials, (remark) =>
+          log.warn('in the place of archives', { remark }),
+        )
   const worker = startReplayWorker({
     temporal: config.temporal,
     activities: {

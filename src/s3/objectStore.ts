@@ -37,6 +37,19 @@ export interface StoredObject {
 export interface ObjectVersion extends StoredObject {
   /** Null where the server keeps no versions. */
   readonly versionId: string | null
+  /** What is got when no version is named. */
+  readonly isNewest: boolean
+}
+
+/** The server does not show versions. */
+export class VersionsRefused extends ServiceError {
+  /** It knows no versions; otherwise there may be some, and these credentials may not list them. */
+  readonly hasNone: boolean
+
+  constructor(detail: string, hasNone: boolean) {
+    super('PLACE_UNAVAILABLE', detail)
+    this.hasNone = hasNone
+  }
 }
 
 /** All throw ServiceError PLACE_UNAVAILABLE, which names the bucket and the server's error code and nothing else. */
@@ -50,7 +63,7 @@ export interface ObjectStore {
   open(key: string, signal: AbortSignal, versionId?: string): Promise<Readable | null>
   /** In the order of their keys. */
   list(prefix: string, signal: AbortSignal): AsyncGenerator<StoredObject>
-  /** All that was ever put and is still held, also what a newer version or a removal hides. */
+  /** All that was ever put and is still held, also what a newer version or a removal hides. Throws VersionsRefused. */
   versions(prefix: string, signal: AbortSignal): AsyncGenerator<ObjectVersion>
   close(): void
 }
@@ -138,17 +151,24 @@ export function createObjectStore(
       let last = ''
       while (after !== null) {
         const from: VersionMarker = after
-        const answer = await guarded('listing', ({ client, sdk }) =>
-          client.send(new sdk.ListObjectVersionsCommand({ Bucket: bucket, Prefix: prefix, ...from }), {
-            abortSignal: signal,
-          }),
+        const answer = await guarded('listing versions', ({ client, sdk }) =>
+          client
+            .send(new sdk.ListObjectVersionsCommand({ Bucket: bucket, Prefix: prefix, ...from }), {
+              abortSignal: signal,
+            })
+            .catch((error: unknown) => {
+              const status = refusalOf(error)
+              if (status === null) throw error
+              const { message } = unavailable(bucket, 'listing versions', error)
+              throw new VersionsRefused(message, status === 501 || status === 405)
+            }),
         )
-        for (const { Key, Size, VersionId } of answer.Versions ?? []) {
+        for (const { Key, Size, VersionId, IsLatest } of answer.Versions ?? []) {
           // Some servers begin a page with what ended the one before.
           const mark = `${Key} ${VersionId}`
           if (Key === undefined || mark === last) continue
           last = mark
-          yield { key: Key, bytes: Size ?? 0, versionId: VersionId ?? null }
+          yield { key: Key, bytes: Size ?? 0, versionId: VersionId ?? null, isNewest: IsLatest ?? true }
         }
         after = answer.IsTruncated === true ? markerOf(answer, from, bucket) : null
       }
@@ -258,6 +278,13 @@ function statusOf(error: unknown): number | null {
   const status: unknown =
     typeof metadata === 'object' && metadata !== null ? Reflect.get(metadata, 'httpStatusCode') : null
   return typeof status === 'number' ? status : null
+}
+
+/** The status of what the server says no to for good; null for what may pass, and for a bucket that is not there. */
+function refusalOf(error: unknown): number | null {
+  const status = statusOf(error) ?? 0
+  const isFinal = status === 501 || (status >= 400 && status < 500 && status !== 408 && status !== 429)
+  return isFinal && nameOf(error) !== 'NoSuchBucket' ? status : null
 }
 
 /** The server's error code, as far as it is one, or the system's: never a text, which may hold keys or addresses. */

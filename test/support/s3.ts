@@ -35,8 +35,8 @@ export interface S3Server {
 /** Why there cannot be one here, for a person; null when there can. */
 export const s3Missing = (): string | null => goToolMissing(versitygw)
 
-/** Builds it when needed, which takes minutes once, and starts it. */
-export async function startS3Server(): Promise<S3Server> {
+/** Builds it when needed, which takes minutes once, and starts it; one that keeps no versions, when asked for. */
+export async function startS3Server({ versions = true } = {}): Promise<S3Server> {
   const program = await buildGoTool(versitygw)
   const folder = mkdtempSync(join(tmpdir(), 'test-s3-'))
   for (const name of ['data', 'versions', 'meta', 'iam']) mkdirSync(join(folder, name))
@@ -62,7 +62,8 @@ export async function startS3Server(): Promise<S3Server> {
       '--iam-dir',
       join(folder, 'iam'),
     ]
-    const backend = ['posix', '--versioning-dir', join(folder, 'versions'), '--sidecar', join(folder, 'meta')]
+    const kept = versions ? ['--versioning-dir', join(folder, 'versions')] : []
+    const backend = ['posix', ...kept, '--sidecar', join(folder, 'meta')]
     let said = ''
     child = spawn(program, [...args, ...backend, join(folder, 'data')], {
       env: {

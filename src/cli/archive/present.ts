@@ -30,9 +30,10 @@ export const formatAdoption = ({ logs, withoutLog, complete }: AdoptionReport): 
 ]
 
 export function formatRecovery(report: RecoveryReport): string[] {
-  const { archives, unfinished, leftOut, logs, withoutArchive, checkpoints, complete } = report
+  const { archives, remarks, unfinished, leftOut, logs, withoutArchive, checkpoints, complete } = report
   return [
     `${logs.length} logs and ${checkpoints} checkpoints from ${archives.length} archives`,
+    ...remarks.map((remark) => `  REMARK: ${remark}`),
     ...unfinished.map((id) => `  ${id} was never finished: left alone`),
     ...leftOut.map((id) => `  ${id} was left out`),
     ...logs.flatMap(formatLog),

@@ -77,6 +77,8 @@ export interface AdoptionReport {
 
 export interface RecoveryReport {
   readonly archives: readonly { readonly id: string; readonly place: string; readonly manifestHash: string }[]
+  /** What was found hidden in the places, and read all the same. */
+  readonly remarks: readonly string[]
   /** Folders without a manifest: archives that were never finished. */
   readonly unfinished: readonly string[]
   /** Archives that were not used: other installations' ones, and those that were to be left alone. */

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { ServiceError, TooLarge } from '../../errors.ts'
 import type { ArchivePlace } from '../../ports.ts'
 import { draftIn, makeFolders, syncFolder, systemCode, writeSynced } from '../folders.ts'
+import { createRemarks } from './remarks.ts'
 
 /** Archives hold what people wrote. */
 const modes = { file: 0o640, folder: 0o750 }
@@ -11,6 +12,8 @@ const modes = { file: 0o640, folder: 0o750 }
 export function createFolderArchives(folder: string): ArchivePlace {
   return {
     name: folder,
+    ...createRemarks(() => undefined),
+    versions: async () => [],
     put: (name, content) => guarded('writing to', folder, () => put(folder, name, content)),
     get: (name, maxBytes) => guarded('reading from', folder, () => get(join(folder, name), maxBytes)),
     folders: () =>

@@ -3,12 +3,15 @@ import type { ArchivePlace } from '../../ports.ts'
 import { createObjectStore, type S3Credentials } from '../../s3/objectStore.ts'
 import { createBucketArchives } from './bucket.ts'
 import { createFolderArchives } from './folder.ts'
+import { createRemarks } from './remarks.ts'
 
-/** Opens nothing yet. */
+/** Opens nothing yet. `told` hears of what is found hidden there. */
 export function openArchivePlace(
   config: ArchivePlaceConfig,
   credentials: S3Credentials | null,
+  told: (text: string) => void = () => undefined,
 ): ArchivePlace {
   if (config.kind === 'folder') return createFolderArchives(config.path)
-  return createBucketArchives(nameOfPlace(config), createObjectStore(config.place, credentials))
+  const store = createObjectStore(config.place, credentials)
+  return createBucketArchives(nameOfPlace(config), store, createRemarks(told))
 }
