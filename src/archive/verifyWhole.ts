@@ -1,3 +1,4 @@
+import type { VerifiedArchive } from '../domain/archive/placeVerification.ts'
 import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
 import { hashToHex } from '../domain/hash.ts'
 import {
@@ -15,7 +16,7 @@ export async function verifyArchive(
   { manifest, manifestHash }: OpenedArchive,
   keys: readonly VerifierKey[],
   say: (line: string) => void,
-) {
+): Promise<VerifiedArchive> {
   for (const log of manifest.logs) {
     say(`reading ${log.origin}, leaves ${log.fromLeaf} to ${log.toLeaf}`)
     const claims = await claimsOfPart(reader, manifest.id, log, keys)

@@ -1,20 +1,19 @@
 /** The tools of `pnpm archive` over files, buckets, the owner's database and Kafka. */
 import { resolve } from 'node:path'
 import { adoptNotes } from '../archive/adoptNotes.ts'
-import { findArchive } from '../archive/findArchive.ts'
 import type { HeldNote } from '../archive/notesHeld.ts'
 import { recover } from '../archive/recover.ts'
-import { verifyArchive } from '../archive/verifyWhole.ts'
+import { verifyPlace } from '../archive/verifyPlace.ts'
 import type { ArchiveTools } from '../cli/archive/tools.ts'
 import { sourceOf } from '../cli/evidence/audit.ts'
 import { readKeyList } from '../cli/evidence/files.ts'
 import { badInput, CliFailure } from '../cli/failure.ts'
 import type { Config } from '../config.ts'
+import { isArchiveId } from '../domain/archive/manifest.ts'
 import { parseArchivePlace } from '../domain/archive/place.ts'
 import { createDecoder } from '../domain/decode.ts'
 import { checkpointOf } from '../domain/evidence/checkpointNote.ts'
 import { parseKeyList, type VerifierKey } from '../domain/evidence/noteKeys.ts'
-import { ServiceError } from '../errors.ts'
 import { createRecordDecoder } from '../ingest/decoder.ts'
 import { createKafkaConnection } from '../kafka/connection.ts'
 import { createTopicDirectory } from '../kafka/topic-directory.ts'
@@ -47,19 +46,12 @@ export function createArchiveTools(options: ToolsOptions): ArchiveTools {
   }
   return {
     async verify({ place: text, id, keys: given }, say) {
+      if (id !== undefined && !isArchiveId(id))
+        throw badInput([{ path: '--archive', message: 'must be the UUID of an archive, in lower case' }])
       const place = placeOf(text, 'place')
       const keys = await readKeys(given)
-      const reader = { place, codec: zstdCodec, signal }
       try {
-        const ids = id === undefined ? await place.folders(signal) : [id]
-        const verified = []
-        for (const each of ids) {
-          const opened = await findArchive(reader, each, keys, say)
-          if (opened !== null) verified.push(await verifyArchive(reader, opened, keys, say))
-          else if (id !== undefined) throw notFound(`there is no finished archive ${id} in ${place.name}`)
-        }
-        if (verified.length === 0) throw notFound(`there is no finished archive in ${place.name}`)
-        return verified
+        return await verifyPlace({ place, codec: zstdCodec, signal }, id ?? null, keys, say)
       } finally {
         place.close()
       }
@@ -114,8 +106,6 @@ export function createArchiveTools(options: ToolsOptions): ArchiveTools {
     detach: (input) => detachPartition(ownerUrl(config), input),
   }
 }
-
-const notFound = (detail: string): ServiceError => new ServiceError('ARCHIVE_NOT_FOUND', detail)
 
 /** As migrations do: the owner of `DATABASE_ADMIN_URL`, in the database that `DATABASE_URL` names, when it is given. */
 export function ownerUrl({ database: { adminUrl, url } }: Config): string {

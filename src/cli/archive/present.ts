@@ -1,4 +1,5 @@
 /** Archives and recoveries in lines for people. */
+import type { PlaceVerification } from '../../domain/archive/placeVerification.ts'
 import type {
   AdoptionReport,
   MissingRange,
@@ -17,6 +18,29 @@ export function formatArchive({ id, status, place, progress, logs, createdAt }: 
       ({ topic, partition, incarnation, fromLeaf, toLeaf, rootHash }) =>
         `  ${topic}/${partition}, incarnation ${incarnation}: leaves ${fromLeaf} to ${toLeaf}, root ${rootHash}`,
     ),
+  ]
+}
+
+/** `verbose`: with the names of folders that are no archives. */
+export function formatVerification(report: PlaceVerification, verbose: boolean): string[] {
+  const { archives, failed, unfinished, passedOver, remarks } = report
+  return [
+    ...archives.flatMap(({ id, logs }) => [
+      `${id}: verified, ${logs.length} logs`,
+      ...logs.map(
+        ({ origin, fromLeaf, toLeaf, rootHash, signed }) =>
+          `  ${origin}: leaves ${fromLeaf} to ${toLeaf}, root ${rootHash}${signed ? ', under a signed note' : ''}`,
+      ),
+    ]),
+    ...failed.map(({ id, code, detail }) => `${id}: BAD: ${code}: ${detail}`),
+    ...unfinished.map((id) => `${id} was never finished: left alone`),
+    ...remarks.map((remark) => `REMARK: ${remark}`),
+    ...(verbose ? passedOver.map((name) => `${name} is no archive: passed over`) : []),
+    ...(verbose || passedOver.length === 0
+      ? []
+      : [
+          `${passedOver.length === 1 ? '1 folder is no archive' : `${passedOver.length} folders are no archives`}: passed over (-v names them)`,
+        ]),
   ]
 }
 

@@ -6,7 +6,7 @@ import { type ArchiveView, archiveEnded } from '../../domain/archive/view.ts'
 import type { FetchContext } from '../evidence/fetch.ts'
 import { badInput, CliFailure } from '../failure.ts'
 import { formatCount } from '../format.ts'
-import { formatAdoption, formatArchive, formatRecovery } from './present.ts'
+import { formatAdoption, formatArchive, formatRecovery, formatVerification } from './present.ts'
 import type { ArchiveTools } from './tools.ts'
 
 export interface ArchiveContext extends FetchContext {
@@ -166,9 +166,13 @@ async function putHold(path: string, flags: HoldFlags, { connect, terminal }: Ar
 const formatHold = ({ scope, subject, held, since, by, reason }: HoldView): string =>
   `${held ? 'held  ' : 'lifted'}  ${scope} ${subject}, since ${since}, by ${by}: ${reason}`
 
+/** On one line; all of them are in the report. */
+const MAX_COMPLAINTS = 5
+
 interface VerifyFlags {
   readonly archive?: string
   readonly key: readonly string[]
+  readonly verbose?: boolean
 }
 
 interface RecoverFlags {
@@ -192,17 +196,20 @@ function addToolCommands(add: Add, context: ArchiveContext): void {
     .argument('<place>', 'a folder, or s3://bucket/prefix?region=… with S3_* for the credentials')
     .option('--archive <uuid>', 'only this one')
     .option(...keyOption)
-    .action(async (place: string, { archive, key }: VerifyFlags) => {
+    .option('-v, --verbose', 'name the folders, too, that are no archives')
+    .action(async (place: string, { archive, key, verbose = false }: VerifyFlags) => {
       const input = { place, keys: key, ...(archive !== undefined && { id: archive }) }
-      const archives = await (await context.tools()).verify(input, terminal.line)
-      terminal.result({ archives })
-      for (const { id, logs } of archives) {
-        terminal.line(`${id}: verified, ${logs.length} logs`)
-        for (const { origin, fromLeaf, toLeaf, rootHash, signed } of logs)
-          terminal.line(
-            `  ${origin}: leaves ${fromLeaf} to ${toLeaf}, root ${rootHash}${signed ? ', under a signed note' : ''}`,
-          )
-      }
+      const report = await (await context.tools()).verify(input, terminal.line)
+      terminal.result(report)
+      for (const line of formatVerification(report, verbose)) terminal.line(line)
+      const { archives, failed } = report
+      const what = failed.slice(0, MAX_COMPLAINTS).map(({ code, detail }) => `${code}: ${detail}`)
+      if (failed.length > 0)
+        throw new CliFailure(
+          1,
+          'INCOMPLETE',
+          `${failed.length} of ${failed.length + archives.length} archives are bad: ${what.join('; ')}`,
+        )
     })
   add(
     'recover',

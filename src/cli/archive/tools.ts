@@ -1,4 +1,5 @@
 /** What `pnpm archive` does without the service: with files, a bucket, the database's owner and Kafka. Handed in by its entry. */
+import type { PlaceVerification } from '../../domain/archive/placeVerification.ts'
 import type { AdoptionReport, RecoveryReport } from '../../domain/archive/recoveryView.ts'
 
 export interface VerifyPlaceInput {
@@ -8,21 +9,6 @@ export interface VerifyPlaceInput {
   readonly id?: string
   /** Verifier keys, or files with one a line. */
   readonly keys: readonly string[]
-}
-
-export interface VerifiedArchive {
-  readonly id: string
-  readonly manifestHash: string
-  readonly createdAt: string
-  readonly logs: readonly {
-    readonly origin: string
-    readonly fromLeaf: string
-    readonly toLeaf: string
-    readonly rootHash: string
-    readonly files: number
-    /** A signed note covers it, and its key is among those given. */
-    readonly signed: boolean
-  }[]
 }
 
 export interface RecoverInput {
@@ -56,7 +42,7 @@ export interface DetachedPartition {
 
 /** All throw ServiceError or CliFailure. */
 export interface ArchiveTools {
-  verify(input: VerifyPlaceInput, say: (line: string) => void): Promise<readonly VerifiedArchive[]>
+  verify(input: VerifyPlaceInput, say: (line: string) => void): Promise<PlaceVerification>
   recover(input: RecoverInput, say: (line: string) => void): Promise<RecoveryReport>
   adoptNotes(input: AdoptInput, say: (line: string) => void): Promise<AdoptionReport>
   detach(input: DetachInput): Promise<DetachedPartition>

@@ -28,9 +28,12 @@ export const MAX_FILE_LINES = 65_536
 const bytes = z.int().min(0).max(MAX_FILE_BYTES)
 const instant = z.int().refine(isPresentableInstant, 'must lie in the years 1 to 9999')
 const MAX_INT4 = 2 ** 31 - 1
-const uuid = z
-  .string()
-  .regex(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'expected a UUID in lower case')
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+const uuid = z.string().regex(UUID, 'expected a UUID in lower case')
+
+/** Whether a folder of that name can be an archive's. */
+export const isArchiveId = (name: string): boolean => UUID.test(name)
+
 const hex = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hex digits')
 const text = z.string().max(100_000)
 const whole = z
