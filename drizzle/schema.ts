@@ -389,7 +389,7 @@ export const archives = pgTable('archives', {
   sequence: int8('sequence').generatedAlwaysAsIdentity().unique('archives_sequence_key'),
   workflowId: text('workflow_id').notNull(),
   request: json('request').notNull(),
-  /** A folder or `s3://bucket/prefix`, without the archive's own folder. */
+  /** A folder or `s3://bucket/prefix?endpoint=…`, older ones without the endpoint; without the archive's own folder. */
   place: text('place').notNull(),
   /** Checkpoints that are archived with the logs were made up to here. */
   checkpointSequence: int8('checkpoint_sequence').notNull(),

@@ -43,6 +43,7 @@ const codes = {
     retry: false,
     title: 'Two manifests of one archive are good and say different things',
   },
+  ARCHIVE_PLACE_DIFFERS: { status: 409, retry: true, title: 'The archive is at another place' },
   ARCHIVE_PLACE_MISSING: { status: 409, retry: false, title: 'No place for archives is configured' },
   HOLD_UNCHANGED: { status: 409, retry: false, title: 'The legal hold is as it should be already' },
   HELD: { status: 409, retry: false, title: 'A legal hold forbids it' },

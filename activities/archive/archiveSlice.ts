@@ -7,7 +7,7 @@ import { ServiceError } from '../../src/errors.ts'
 import type { ArchiveRecord } from '../../src/ports.ts'
 import type { ArchiveLogInput, ArchiveSliceResult } from '../contract.ts'
 import type { ActivityDependencies, ActivityScope } from '../dependencies.ts'
-import { requirePlace } from './planArchive.ts'
+import { placeOf } from './planArchive.ts'
 
 export type PlannedPart = ArchiveRecord['logs'][number]
 
@@ -42,16 +42,16 @@ export const instanceOf = async ({
 
 /**
  * Goes on behind the last file that is noted, for `sliceMs` or to the end. A file that was put and not noted is put again,
- * with the same bytes under the same name. Throws LOG_DAMAGED, PLACE_UNAVAILABLE.
+ * with the same bytes under the same name. Throws LOG_DAMAGED, PLACE_UNAVAILABLE, ARCHIVE_PLACE_DIFFERS.
  */
 export async function archiveSlice(
   deps: ActivityDependencies,
   scope: ActivityScope,
   { archiveId, logId }: ArchiveLogInput,
 ): Promise<ArchiveSliceResult> {
-  const place = requirePlace({ place: deps.archivePlace })
   const deadlineMs = deps.now() + deps.settings.sliceMs
-  const { part, origin } = await loadPart(deps, archiveId, logId)
+  const { archive, part, origin } = await loadPart(deps, archiveId, logId)
+  const place = placeOf(deps, archive)
   const last = await deps.archives.lastFile(archiveId, part.logId, 'leaves')
   let ordinal = last === null ? 0 : last.ordinal + 1
   let leaf: LeafIndex = last?.toLeaf ?? part.fromLeaf

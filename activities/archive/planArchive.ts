@@ -1,4 +1,6 @@
 /** The beginning of an archive, written down: which leaves of which logs it is to hold. */
+
+import { isPlaceOf } from '../../src/domain/archive/place.ts'
 import type { ArchiveRequest } from '../../src/domain/archive/request.ts'
 import { rootOf } from '../../src/domain/merkle.ts'
 import { leafIndex } from '../../src/domain/model.ts'
@@ -69,15 +71,37 @@ export function requirePlace({ place }: { readonly place: ArchivePlace | null })
   )
 }
 
-/** Can be repeated: what is stored under the id stays. Throws what `partsToArchive` and `requirePlace` throw. */
+/**
+ * This worker's place, when it is the archive's: parts of one archive in two places would be no archive. It may be the wrong
+ * worker, or the setting was changed meanwhile. Throws ARCHIVE_PLACE_DIFFERS, which is tried again: another worker may have the
+ * right one, and where none has, nothing is lost until somebody sets it right or cancels the archive.
+ */
+export function placeOf(
+  { archivePlace }: Pick<ActivityDependencies, 'archivePlace'>,
+  { id, place: recorded }: Pick<ArchiveRecord, 'id' | 'place'>,
+): ArchivePlace {
+  if (archivePlace !== null && isPlaceOf(recorded, archivePlace.address)) return archivePlace
+  const own = archivePlace === null ? 'not set' : archivePlace.address
+  throw new ServiceError(
+    'ARCHIVE_PLACE_DIFFERS',
+    `the archive ${id} is at ${recorded}, and ARCHIVE_PLACE of this worker is ${own}: set it right, or cancel the archive and make another one`,
+  )
+}
+
+/**
+ * Can be repeated: what is stored under the id stays. Throws what `partsToArchive`, `requirePlace` and, for a stored one,
+ * `placeOf` throw.
+ */
 export async function planArchive(
   deps: ActivityDependencies,
   { archiveId, workflowId, request, requestedBy }: PlanArchiveInput,
 ): Promise<PlannedArchive> {
-  const place = requirePlace({ place: deps.archivePlace })
-  const stored = (await deps.archives.getArchive(archiveId)) ?? (await plan(deps, place))
+  const stored =
+    (await deps.archives.getArchive(archiveId)) ??
+    (await plan(deps, requirePlace({ place: deps.archivePlace })))
   if (stored.workflowId !== workflowId)
     throw new ServiceError('BAD_REQUEST', `workflowId: the archive ${archiveId} is another workflow's`)
+  placeOf(deps, stored)
   return {
     concurrency: deps.settings.concurrency,
     uncovered: await hasUncovered(deps, stored),
@@ -91,7 +115,7 @@ export async function planArchive(
 
   async function plan(
     { archives, logs }: ActivityDependencies,
-    { name }: ArchivePlace,
+    { address }: ArchivePlace,
   ): Promise<ArchiveRecord> {
     const parts = await partsToArchive({ archives, logs }, request)
     const planned: ArchivedLog[] = []
@@ -100,7 +124,7 @@ export async function planArchive(
       planned.push({ logId: log.logId, ...range, rootHash: rootOf(frontier, range.toLeaf) })
     }
     return await archives.insertArchive({
-      ...{ id: archiveId, workflowId, request, place: name, createdBy: requestedBy },
+      ...{ id: archiveId, workflowId, request, place: address, createdBy: requestedBy },
       logs: planned,
     })
   }

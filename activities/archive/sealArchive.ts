@@ -18,20 +18,20 @@ import type { ArchivedFile, ArchivePlace, ArchiveRecord, ProducerSource } from '
 import type { SealArchiveInput, SealedArchive } from '../contract.ts'
 import type { ActivityDependencies, ActivityScope } from '../dependencies.ts'
 import { type LoadedPart, loadPart, type PlannedPart } from './archiveSlice.ts'
-import { requirePlace } from './planArchive.ts'
+import { placeOf } from './planArchive.ts'
 
 const CHECKPOINTS_AT_ONCE = 1_000
 const SOURCES_AT_ONCE = 500
 
-/** Can be repeated: the manifest is written anew. Throws ARCHIVE_NOT_FOUND, LOG_DAMAGED, PLACE_UNAVAILABLE. */
+/** Can be repeated: the manifest is written anew. Throws ARCHIVE_NOT_FOUND, LOG_DAMAGED, PLACE_UNAVAILABLE, ARCHIVE_PLACE_DIFFERS. */
 export async function sealArchive(
   deps: ActivityDependencies,
   scope: ActivityScope,
   { archiveId, checkpointId }: SealArchiveInput,
 ): Promise<SealedArchive> {
-  const place = requirePlace({ place: deps.archivePlace })
   const archive = await deps.archives.getArchive(archiveId)
   if (archive === null) throw new ServiceError('ARCHIVE_NOT_FOUND', `there is no archive ${archiveId}`)
+  const place = placeOf(deps, archive)
   const logs: ManifestLog[] = []
   for (const { logId } of archive.logs) {
     const loaded = await loadPart(deps, archiveId, logId)

@@ -14,20 +14,21 @@ import { ServiceError } from '../../src/errors.ts'
 import type { FinishArchiveInput, VerifyArchiveInput, VerifyArchiveResult } from '../contract.ts'
 import type { ActivityDependencies, ActivityScope } from '../dependencies.ts'
 import { loadPart } from './archiveSlice.ts'
-import { requirePlace } from './planArchive.ts'
+import { placeOf } from './planArchive.ts'
 
 /**
  * Verifies files of one log for `sliceMs`, or to the end: hashes, leaves, roots, signed notes. A second attempt goes on from
- * what the one before reported. Throws ARCHIVE_DAMAGED, ROOT_MISMATCH, NOTE_REFUSED, PLACE_UNAVAILABLE.
+ * what the one before reported. Throws ARCHIVE_DAMAGED, ROOT_MISMATCH, NOTE_REFUSED, PLACE_UNAVAILABLE,
+ * ARCHIVE_PLACE_DIFFERS.
  */
 export async function verifyArchiveSlice(
   deps: ActivityDependencies,
   scope: ActivityScope,
   { archiveId, logId, manifestHash, position }: VerifyArchiveInput,
 ): Promise<VerifyArchiveResult> {
-  const place = requirePlace({ place: deps.archivePlace })
   const deadlineMs = deps.now() + deps.settings.sliceMs
-  const { part, origin } = await loadPart(deps, archiveId, logId)
+  const { archive, part, origin } = await loadPart(deps, archiveId, logId)
+  const place = placeOf(deps, archive)
   const reader = { place, codec: deps.archiveCodec, signal: scope.signal }
   const { manifest } = await reopenArchive(reader, archiveId, hashFromHex(manifestHash))
   const log = manifest.logs.find((each) => each.origin === origin)

@@ -1,3 +1,4 @@
+import { nameInAddress } from '../domain/archive/place.ts'
 import type { ArchiveView } from '../domain/archive/view.ts'
 import { hashToHex } from '../domain/hash.ts'
 import type { ArchiveRecord } from '../ports.ts'
@@ -8,7 +9,13 @@ const MAX_LOGS = 1_000
 export function viewOfArchive(record: ArchiveRecord): ArchiveView {
   const { id, workflowId, request, place, totals, result, logs } = record
   return {
-    ...{ id, workflowId, status: result?.status ?? 'running', request, place: `${place}/${id}` },
+    ...{
+      id,
+      workflowId,
+      status: result?.status ?? 'running',
+      request,
+      place: `${nameInAddress(place)}/${id}`,
+    },
     createdAt: record.createdAt.toISOString(),
     createdBy: record.createdBy,
     ...(result !== null && { finishedAt: result.finishedAt.toISOString() }),

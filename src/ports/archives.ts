@@ -35,6 +35,7 @@ export interface NewArchive {
   readonly id: string
   readonly workflowId: string
   readonly request: unknown
+  /** Address of its place; of older ones, which lie in a bucket, only the name. */
   readonly place: string
   readonly createdBy: string
   readonly logs: readonly ArchivedLog[]
@@ -125,6 +126,8 @@ export interface PlacedVersion {
 export interface ArchivePlace {
   /** For people: a path or `s3://bucket/prefix`. */
   readonly name: string
+  /** What tells it from every other place; without credentials. */
+  readonly address: string
   /** Whole or not at all; the same name again replaces it. Throws PLACE_UNAVAILABLE. */
   put(name: string, content: Buffer, signal: AbortSignal): Promise<void>
   /** Null when there is no such file. Throws PLACE_UNAVAILABLE; TooLarge when it has more than `maxBytes`. */

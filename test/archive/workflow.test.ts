@@ -155,6 +155,50 @@ it('people start it with nothing but Temporal, bad input names the field, and it
   await homeless.stop()
 })
 
+it('an archive whose place the worker at hand does not have waits for one that has it', {
+  timeout: 120_000,
+}, async () => {
+  const { topic } = (await aLog(100)).log.identity
+  // Begun while a worker with the right place was there.
+  const right = startWorker()
+  const { id, workflowId } = await withClient(fixture.database.adminUrl, async (client) => {
+    await client.query('begin; lock table archive_files in share row exclusive mode')
+    const started = await operations.startArchive({ topic }, 'ada')
+    const waiting = `from pg_locks where not granted and relation = 'archive_files'::regclass`
+    await until(
+      async () => (await client.query(`select ${waiting}`)).rowCount,
+      60_000,
+      () => right.output,
+    )
+    await right.kill()
+    await client.query(`select pg_terminate_backend(pid) ${waiting}`)
+    await client.query('rollback')
+    return started
+  })
+  const elsewhere = mkdtempSync(join(tmpdir(), 'streaming-ingest-elsewhere-'))
+  try {
+    const wrong = startWorker({ ARCHIVE_PLACE: `file://${elsewhere}` })
+    const handle = temporal.client.workflow.getHandle(workflowId)
+    const failure = await until(
+      async () => {
+        const [pending] = (await handle.describe()).raw.pendingActivities ?? []
+        const code = pending?.lastFailure?.applicationFailureInfo?.type
+        return code === 'ARCHIVE_PLACE_DIFFERS' && pending?.lastFailure?.message
+      },
+      60_000,
+      () => wrong.output,
+    )
+    expect(failure).toContain(`is at ${folder}, and ARCHIVE_PLACE of this worker is ${elsewhere}:`)
+    expect(await operations.getArchive(id)).toMatchObject({ status: 'running' })
+    startWorker()
+    expect(await ended(id)).toMatchObject({ status: 'verified', place: `${folder}/${id}` })
+    expect(readdirSync(elsewhere)).toEqual([])
+    await wrong.stop()
+  } finally {
+    rmSync(elsewhere, { recursive: true })
+  }
+})
+
 it('the commands archive, hold, verify, detach and recover, and say what is wrong', {
   timeout: 120_000,
 }, async () => {

@@ -33,3 +33,21 @@ export const nameOfPlace = (config: ArchivePlaceConfig): string =>
   config.kind === 'folder'
     ? config.path
     : `s3://${config.place.bucket}/${config.place.prefix}`.replace(/\/$/, '')
+
+/** Stands for the endpoint where none is configured: AWS's own. */
+const AWS = 'aws'
+
+/**
+ * What tells it from every other place, as it is written down with an archive: the server too, since two servers may have buckets
+ * of one name. Holds no credentials, since none may be in it.
+ */
+export const addressOfPlace = (config: ArchivePlaceConfig): string =>
+  config.kind === 'folder' ? config.path : `${nameOfPlace(config)}?endpoint=${config.place.endpoint ?? AWS}`
+
+/** For people: the name of the place that has the address. */
+export const nameInAddress = (address: string): string =>
+  address.startsWith('s3://') ? address.replace(/\?.*$/, '') : address
+
+/** Whether an archive's parts belong to the place with this address. Of older archives only its name was written down. */
+export const isPlaceOf = (recorded: string, address: string): boolean =>
+  recorded === address || (nameInAddress(recorded) === recorded && recorded === nameInAddress(address))

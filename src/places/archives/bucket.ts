@@ -10,7 +10,11 @@ const MAX_VERSIONS = 100_000
  * A bucket, below its prefix; objects are locked when the place says so. Whoever may write there can put something newer over a
  * locked object, or a removal: so all versions are found.
  */
-export function createBucketArchives(name: string, store: ObjectStore, remarks: Remarks): ArchivePlace {
+export function createBucketArchives(
+  { name, address }: Pick<ArchivePlace, 'name' | 'address'>,
+  store: ObjectStore,
+  remarks: Remarks,
+): ArchivePlace {
   const { prefix, lock } = store.place
   /** Nothing where the server does not show them. */
   async function* shown(under: string, signal: AbortSignal): AsyncGenerator<ObjectVersion> {
@@ -23,7 +27,7 @@ export function createBucketArchives(name: string, store: ObjectStore, remarks: 
     }
   }
   return {
-    name,
+    ...{ name, address },
     ...remarks,
     async put(path, content, signal) {
       await store.put(prefix + path, content, { signal, ...(lock !== null && { lock }) })

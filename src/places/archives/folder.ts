@@ -12,6 +12,7 @@ const modes = { file: 0o640, folder: 0o750 }
 export function createFolderArchives(folder: string): ArchivePlace {
   return {
     name: folder,
+    address: folder,
     ...createRemarks(() => undefined),
     versions: async () => [],
     put: (name, content) => guarded('writing to', folder, () => put(folder, name, content)),

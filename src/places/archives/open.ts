@@ -1,4 +1,4 @@
-import { type ArchivePlaceConfig, nameOfPlace } from '../../domain/archive/place.ts'
+import { type ArchivePlaceConfig, addressOfPlace, nameOfPlace } from '../../domain/archive/place.ts'
 import type { ArchivePlace } from '../../ports.ts'
 import { createObjectStore, type S3Credentials } from '../../s3/objectStore.ts'
 import { createBucketArchives } from './bucket.ts'
@@ -13,5 +13,6 @@ export function openArchivePlace(
 ): ArchivePlace {
   if (config.kind === 'folder') return createFolderArchives(config.path)
   const store = createObjectStore(config.place, credentials)
-  return createBucketArchives(nameOfPlace(config), store, createRemarks(told))
+  const named = { name: nameOfPlace(config), address: addressOfPlace(config) }
+  return createBucketArchives(named, store, createRemarks(told))
 }
