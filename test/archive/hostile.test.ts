@@ -6,8 +6,7 @@ import { join } from 'node:path'
 import { zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { getLines } from '../../src/archive/files.ts'
-import { openArchive, startOfPart, verifyNextFile } from '../../src/archive/readArchive.ts'
-import { partCheckpoints } from '../../src/archive/rootChecker.ts'
+import { claimsOfPart, openArchive, startOfPart, verifyNextFile } from '../../src/archive/readArchive.ts'
 import { type Manifest, type ManifestFile, parseManifest } from '../../src/domain/archive/manifest.ts'
 import { readRecordLine } from '../../src/domain/archive/recordLines.ts'
 import { canonicalize } from '../../src/domain/canonicalJson.ts'
@@ -167,13 +166,13 @@ describe('a line', () => {
     const part = { ...log, ...range, files: [{ ...file, ...range }], checkpoints: [file] }
     const work = verifyNextFile(reader, manifest, part, startOfPart(part), [])
     await expect(work).rejects.toMatchObject(damage(/file\.zst has a bad line/))
-    await expect(partCheckpoints(reader, id, part)).rejects.toMatchObject(damage(/file\.zst has a bad line/))
+    await expect(claimsOfPart(reader, id, part, [])).rejects.toMatchObject(damage(/file\.zst has a bad line/))
   })
 
   it('with half a character is no checkpoint', async () => {
     const position = { note: null, offset: '1', rootHash: zeros, size: '1' }
     const line = `{"createdAt":1,"createdBy":"\\ud800","format":"streaming-ingest/checkpoint@v1","id":"${id}","offset":null,"partition":null,"position":${canonicalize(position)},"topic":"t"}`
     const part = { ...log, checkpoints: [put(Buffer.from(`${line}\n`), { lines: 1 })] }
-    await expect(partCheckpoints(reader, id, part)).rejects.toMatchObject(damage(/not canonical/))
+    await expect(claimsOfPart(reader, id, part, [])).rejects.toMatchObject(damage(/not canonical/))
   })
 })

@@ -107,6 +107,7 @@ describe.skipIf(missing !== null)('an archive in a bucket', () => {
     try {
       const report = await recover({
         ...{ places, codec: zstdCodec, notes: [], keys: [key.verifierKey], source: null, store, verdictOf },
+        ...{ except: [], instance: null },
         ...{ requestedBy: 'test', signal, say: () => undefined, now: Date.now },
       })
       return { report, rows: await rowsOf(database.adminUrl, topic) }
