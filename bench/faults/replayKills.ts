@@ -69,12 +69,13 @@ export class ReplayKills {
   async #killOne(): Promise<void> {
     const { context, roles } = this.#stage
     const { kill = killAtRandom(context, roles, [100, 600, 1_500]) } = this.#options
-    const replay = await this.#runs.underWay()
+    await this.#runs.underWay()
     const worker = this.#runs.pickWorker()
-    await kill(worker)
+    // A replay that ends before the moment has come is followed by another one, in which it comes.
+    await this.#runs.during(kill(worker))
     this.#runs.clock.fault()
     this.#kills++
     await this.#runs.replace(worker)
-    if ((await this.#runs.untilMoving(replay)) > stoodStillMs) this.#stoodStill++
+    if ((await this.#runs.untilMoving(this.#runs.current())) > stoodStillMs) this.#stoodStill++
   }
 }
