@@ -4,6 +4,7 @@ import type { ArchiveRequest } from '../src/domain/archive/request.ts'
 import type { ArchiveView } from '../src/domain/archive/view.ts'
 import type { CheckpointRequest } from '../src/domain/checkpointRequest.ts'
 import type { CheckpointScheduleRequest, DueReason } from '../src/domain/checkpointSchedule.ts'
+import type { PlaceRests } from '../src/domain/evidence/noteRests.ts'
 import type { ReplayRequest, ReplayStatus } from '../src/domain/replay.ts'
 import type { ReplayReceiptView } from '../src/domain/replayView.ts'
 import type { ProgressJson } from '../src/domain/verification/progress.ts'
@@ -184,13 +185,19 @@ export interface FinishVerificationInput {
 export interface PlaceNotesInput {
   /** Name of a place in NOTE_PLACES. */
   readonly place: string
+  /** As the look before left them; nothing at the first one. */
+  readonly rests?: PlaceRests
 }
 
 export interface PlacedNotes {
   /** Notes of which it is known now what became of them. */
   readonly placed: number
-  /** Others wait. */
+  /** Others wait, and nothing keeps them. */
   readonly more: boolean
+  /** What waits because it failed, when to try it again if nothing new comes, and the first failure. */
+  readonly rests?: PlaceRests
+  readonly againInMs?: number
+  readonly failure?: { readonly code: ErrorCode; readonly detail: string }
 }
 
 export interface PlanArchiveInput {

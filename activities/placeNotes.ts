@@ -1,168 +1,243 @@
 /** Notes on their way to a place outside the database. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { KeyPeriod } from '../src/domain/evidence/keyPeriods.ts'
-import { nameOf } from '../src/domain/evidence/origin.ts'
-import { openStoredNote } from '../src/domain/evidence/storedNote.ts'
-import type { LeafIndex, LogId } from '../src/domain/model.ts'
-import { LogNotTaken, ServiceError } from '../src/errors.ts'
-import type { LogState, NoteId, NotePlace, NoteStore, NoteToPlace, WaitingNote } from '../src/ports.ts'
+import {
+  againInMs,
+  isResting,
+  type LogRest,
+  NO_RESTS,
+  type PlaceRests,
+  restsAfter,
+} from '../src/domain/evidence/noteRests.ts'
+import { type LogId, logId as logIdOf } from '../src/domain/model.ts'
+import { ServiceError } from '../src/errors.ts'
+import type { NoteId, NotePlace, WaitingNote } from '../src/ports.ts'
 import type { PlacedNotes, PlaceNotesInput } from './contract.ts'
 import type { ActivityDependencies, ActivityScope } from './dependencies.ts'
+import { type KnownLogs, sendNote } from './sendNote.ts'
 
-const SLICE_MS = 20_000
-/** Logs of which the place does not answer before it is taken to be away. */
+const LOOK_MS = 20_000
+/** Logs whose notes are on their way at once. */
+const LANES = 4
+/** Of these, logs that failed before: they may be slow to refuse, and leave room for the others. */
+const RETRY_LANES = 2
+/** While a place thinks about one note, new ones of other logs are looked for this often. */
+const TICK_MS = 500
+/** Logs of which the place does not answer, and it took nothing else, before it is taken to be away. */
 const MAX_FAILED_LOGS = 3
-
-/** Notes that are not what their rows say, in one attempt; nobody but a forger makes any. */
-const MAX_REFUSED = 1_000
+/** Notes that are not what their rows say, in one look; nobody but a forger makes any. */
+const MAX_FLAWED = 1_000
 
 type Dependencies = Pick<
   ActivityDependencies,
-  'notes' | 'places' | 'observer' | 'now' | 'log' | 'signingKeys'
+  'notes' | 'places' | 'observer' | 'now' | 'log' | 'signingKeys' | 'logger'
 >
 
-/** Of one attempt. */
-interface Attempt {
-  readonly failed: Map<LogId, ServiceError>
-  readonly refused: NoteId[]
-  /** What is thrown in the end. */
-  first: ServiceError | null
-  readonly held: Map<LogId, LeafIndex>
-  readonly logs: Map<LogId, LogState | null>
-  placed: number
-}
-
 /**
- * Sends what waits, log by log from the smallest size on, for some seconds. A note that fails holds up its own log only, and
- * one that its row, its log or the keys of its time belie is never sent, and holds up nothing; in the end the first failure
- * is thrown, so that all is tried again later. Throws UNKNOWN_PLACE, PLACE_UNAVAILABLE, DATABASE_UNAVAILABLE.
+ * Sends what waits, each log's notes from the smallest size on, some logs at once, for some seconds. A note that fails keeps
+ * back its own log only, which is tried again after a pause of its own; one that its row, its log or the keys of its time belie
+ * is never sent, and keeps back nothing. Nothing of this is a failure of the activity: it says what rests, and for how long.
+ * Throws UNKNOWN_PLACE, DATABASE_UNAVAILABLE.
  */
 export async function placeNotes(
   deps: Dependencies,
   { signal }: Pick<ActivityScope, 'signal'>,
-  { place: name }: PlaceNotesInput,
+  { place: name, rests = NO_RESTS }: PlaceNotesInput,
 ): Promise<PlacedNotes> {
   const place = deps.places.find((each) => each.name === name)
   if (place === undefined)
     throw new ServiceError('UNKNOWN_PLACE', `place: this worker's NOTE_PLACES has none of this name`)
-  const deadlineMs = deps.now() + SLICE_MS
-  const attempt: Attempt = {
-    failed: new Map(),
-    refused: [],
-    first: null,
-    held: new Map(),
-    logs: new Map(),
-    placed: 0,
+  return await new Look(deps, place, rests, signal).run()
+}
+
+/** One look at what waits at a place. */
+class Look {
+  readonly #deps: Dependencies
+  readonly #place: NotePlace
+  readonly #before: PlaceRests
+  readonly #signal: AbortSignal
+  readonly #startMs: number
+  readonly #resting: ReadonlyMap<LogId, LogRest>
+  /** What is left to send of each log; whose turn it is comes first. */
+  readonly #queue = new Map<LogId, WaitingNote[]>()
+  readonly #busy = new Map<LogId, Promise<void>>()
+  readonly #failed = new Map<LogId, ServiceError>()
+  readonly #done = new Set<LogId>()
+  readonly #flawed: NoteId[] = []
+  readonly #known: KnownLogs = { states: new Map(), held: new Map() }
+  #periods: readonly KeyPeriod[] = []
+  #placed = 0
+  #first: ServiceError | null = null
+  /** Not the place's: ends the look. */
+  #fault: { readonly error: unknown } | null = null
+
+  constructor(deps: Dependencies, place: NotePlace, before: PlaceRests, signal: AbortSignal) {
+    this.#deps = deps
+    this.#place = place
+    this.#before = before
+    this.#signal = signal
+    this.#startMs = deps.now()
+    this.#resting = new Map(before.logs.map((rest) => [logIdOf(rest.logId), rest]))
   }
-  const { failed, refused } = attempt
-  for (;;) {
-    const found = await deps.notes.notesToPlace(name, refused)
-    const waiting = inTurn(found, deps.now()).filter(({ logId }) => !failed.has(logId))
-    if (waiting.length === 0) break
-    // Behind the notes: what signed them is there by now.
-    const { periods } = await deps.signingKeys.keyState()
-    // Another note of the size may be good: it comes before the larger ones of its log.
-    const again = new Set<LogId>()
-    for (const note of waiting) {
-      signal.throwIfAborted()
-      if (failed.has(note.logId) || again.has(note.logId)) continue
-      if (deps.now() >= deadlineMs && attempt.placed > 0) return { placed: attempt.placed, more: true }
-      if (deps.now() >= deadlineMs && attempt.first !== null) throw inTheEnd(attempt.first)
-      const flaw = await flawOf(deps, note, periods, attempt.logs)
-      if (flaw === null) await placeOne(deps, place, note, attempt, signal)
-      else {
-        await refuse(deps, name, note, flaw, attempt)
-        again.add(note.logId)
-      }
-      if (attempt.first !== null && (isAway(failed) || refused.length >= MAX_REFUSED))
-        throw inTheEnd(attempt.first)
+
+  async run(): Promise<PlacedNotes> {
+    try {
+      await this.#sendAll()
+    } finally {
+      await Promise.all(this.#busy.values())
+    }
+    if (this.#fault !== null) throw this.#fault.error
+    this.#signal.throwIfAborted()
+    return this.#result()
+  }
+
+  async #sendAll(): Promise<void> {
+    let lookedMs = Number.NEGATIVE_INFINITY
+    while (this.#isOpen()) {
+      this.#start()
+      const isIdle = this.#busy.size === 0
+      if (isIdle || (this.#next() === null && performance.now() - lookedMs >= TICK_MS)) {
+        await this.#refill()
+        lookedMs = performance.now()
+        if (isIdle && this.#next() === null) return
+      } else await this.#untilSomethingIsOver()
     }
   }
-  if (attempt.first !== null) throw inTheEnd(attempt.first)
-  return { placed: attempt.placed, more: false }
-}
 
-/** What the note does not say though its row does; null for a good one. Whoever may insert rows holds no key. */
-async function flawOf(
-  { log }: Pick<Dependencies, 'log'>,
-  { logId, note, size, root, signedAtMs }: WaitingNote,
-  periods: readonly KeyPeriod[],
-  logs: Map<LogId, LogState | null>,
-): Promise<string | null> {
-  const state = logs.get(logId) ?? (await log.logById(logId))
-  logs.set(logId, state)
-  if (state === null) return 'there is no such log'
-  if (signedAtMs === null) return 'it was made at no time'
-  const opened = openStoredNote({ note, log: nameOf(state), size, root, signedAtMs }, periods)
-  return opened.ok ? null : opened.detail
-}
+  /** Whether more may be begun. */
+  #isOpen(): boolean {
+    if (this.#fault !== null || this.#signal.aborted) return false
+    return !this.#isLate() && !this.#isAway() && this.#flawed.length < MAX_FLAWED
+  }
 
-async function refuse(
-  { notes, observer }: Dependencies,
-  place: string,
-  note: WaitingNote,
-  flaw: string,
-  attempt: Attempt,
-): Promise<void> {
-  const { checkpointId, logId } = note
-  const detail = `the note of the checkpoint ${checkpointId} is not sent: ${flaw}`
-  attempt.refused.push({ checkpointId, logId })
-  attempt.first ??= new ServiceError('NOTE_REFUSED', detail)
-  observer.noteFailed(place)
-  await notes.recordFailure(place, note, { code: 'NOTE_REFUSED', detail })
-}
+  #isLate = (): boolean => this.#deps.now() - this.#startMs >= LOOK_MS
 
-/**
- * By size within each log, as they come; which log is the first changes from second to second, so that those which the
- * place refuses slowly do not use up the time of the others at every attempt.
- */
-function inTurn<Note extends NoteToPlace>(notes: readonly Note[], nowMs: number): readonly Note[] {
-  const logs = [...new Set(notes.map(({ logId }) => logId))]
-  const from = Math.floor(nowMs / 1_000) % Math.max(logs.length, 1)
-  const turn = new Map(logs.map((id, index) => [id, (index - from + logs.length) % logs.length]))
-  const seen = new Map<LogId, number>()
-  const ranked = notes.map((note) => {
-    const nth = seen.get(note.logId) ?? 0
-    seen.set(note.logId, nth + 1)
-    return { note, rank: nth * logs.length + (turn.get(note.logId) ?? 0) }
-  })
-  return ranked.sort((one, other) => one.rank - other.rank).map(({ note }) => note)
-}
+  /** A log that it does not take, or that is damaged, says nothing about the place; nor does one beside others that it took. */
+  #isAway(): boolean {
+    const ofPlace = [...this.#failed.values()].filter((error) => !isOfLog(error))
+    return this.#placed === 0 && ofPlace.length >= MAX_FAILED_LOGS
+  }
 
-/** A log that it does not take, or that is damaged, says nothing about the place. */
-const isAway = (failed: ReadonlyMap<LogId, ServiceError>): boolean =>
-  [...failed.values()].filter(
-    (error) => error.code === 'PLACE_UNAVAILABLE' && !(error instanceof LogNotTaken),
-  ).length >= MAX_FAILED_LOGS
+  #start(): void {
+    for (let id = this.#next(); id !== null; id = this.#next()) {
+      const [note, ...rest] = this.#queue.get(id) ?? []
+      // Behind the others, which are all before it now.
+      this.#queue.delete(id)
+      if (note === undefined) continue
+      if (rest.length > 0) this.#queue.set(id, rest)
+      this.#busy.set(id, this.#send(note))
+    }
+  }
 
-const inTheEnd = (first: ServiceError): ServiceError =>
-  new ServiceError('PLACE_UNAVAILABLE', first.message, { cause: first })
+  /** The log whose turn it is, those first that have not failed; null when there is none, or no room. */
+  #next(): LogId | null {
+    if (this.#busy.size >= LANES) return null
+    const ids = [...this.#queue.keys()].filter((id) => !this.#busy.has(id) && !this.#failed.has(id))
+    const fresh = ids.find((id) => !this.#resting.has(id))
+    if (fresh !== undefined) return fresh
+    const retries = [...this.#busy.keys()].filter((id) => this.#resting.has(id)).length
+    return retries < RETRY_LANES ? (ids.find((id) => this.#isDue(id)) ?? null) : null
+  }
 
-/** Also writes down a failure. */
-async function placeOne(
-  { notes, observer }: { readonly notes: NoteStore; readonly observer: ActivityDependencies['observer'] },
-  place: NotePlace,
-  note: NoteToPlace,
-  attempt: Attempt,
-  signal: AbortSignal,
-): Promise<void> {
-  const { logId, size } = note
-  const { held, failed } = attempt
-  try {
-    const heldSize = held.get(logId) ?? (await notes.heldSize(place.name, logId))
-    const placement = await place.place(note, { heldSize, signal })
-    await notes.recordPlacement(place.name, note, placement)
-    held.set(logId, placement.outcome === 'held' && size > heldSize ? size : heldSize)
-    observer.notePlaced(place.name, placement.outcome)
-    attempt.placed++
-  } catch (error) {
-    if (signal.aborted || !(error instanceof ServiceError) || isOurs(error)) throw error
-    observer.noteFailed(place.name)
-    await notes.recordFailure(place.name, note, { code: error.code, detail: error.message })
-    failed.set(logId, error)
-    attempt.first ??= error
+  /** Whether it may be tried now. */
+  #isDue(id: LogId): boolean {
+    const rest = this.#resting.get(id)
+    if (rest === undefined) return true
+    if (this.#placed > 0 && rest.ofPlace) return true
+    const { place } = this.#before
+    if (this.#placed === 0 && place !== null && isResting(place, this.#startMs)) return false
+    return !isResting(rest, this.#startMs)
+  }
+
+  /** Reads what waits of the logs that are not on their way, and that may be tried. */
+  async #refill(): Promise<void> {
+    const { notes, signingKeys, now } = this.#deps
+    const left = [...this.#resting.keys()].filter((id) => !this.#isDue(id))
+    const without = [...left, ...this.#failed.keys(), ...this.#busy.keys()]
+    const found = await notes.notesToPlace(this.#place.name, { notes: this.#flawed, logs: without })
+    if (found.length === 0) return
+    // Behind the notes: what signed them is there by now.
+    this.#periods = (await signingKeys.keyState()).periods
+    const byLog = Map.groupBy(found, ({ logId }) => logId)
+    for (const id of inTurn([...byLog.keys()], now())) this.#queue.set(id, byLog.get(id) ?? [])
+  }
+
+  async #untilSomethingIsOver(): Promise<void> {
+    const tick = new AbortController()
+    const signal = AbortSignal.any([this.#signal, tick.signal])
+    const pause = sleep(TICK_MS, undefined, { signal }).catch(() => undefined)
+    await Promise.race([...this.#busy.values(), pause])
+    tick.abort()
+  }
+
+  /** Never rejects. */
+  async #send(note: WaitingNote): Promise<void> {
+    const { logId, checkpointId } = note
+    try {
+      const options = { periods: this.#periods, known: this.#known, signal: this.#signal }
+      const sent = await sendNote(this.#deps, this.#place, note, options)
+      if (sent.kind === 'placed') {
+        this.#placed++
+        this.#done.add(logId)
+        return
+      }
+      this.#first ??= sent.error
+      // Another note of the size may be good: it is read again, and comes before the larger ones of its log.
+      this.#queue.delete(logId)
+      if (sent.kind === 'flawed') this.#flawed.push({ checkpointId, logId })
+      else this.#failed.set(logId, sent.error)
+    } catch (error) {
+      this.#fault ??= { error }
+    } finally {
+      this.#busy.delete(logId)
+    }
+  }
+
+  #result(): PlacedNotes {
+    const nowMs = this.#deps.now()
+    const away = this.#isAway()
+    const isOver = !away && !this.#isLate() && this.#flawed.length < MAX_FLAWED
+    const isDone = (id: LogId): boolean => isOver || this.#done.has(id)
+    const untried = [...this.#queue.keys()].some((id) => !this.#resting.has(id))
+    const rests = restsAfter(this.#before, {
+      nowMs,
+      placed: this.#placed,
+      failed: new Map([...this.#failed].map(([id, error]) => [id, { ofLog: isOfLog(error) }])),
+      kept: ({ logId }) => !this.#isDue(logIdOf(logId)) || !isDone(logIdOf(logId)),
+      away,
+      untried: away && untried,
+      flawed: this.#flawed.length > 0,
+    })
+    this.#say()
+    const more = this.#isLate() && !away
+    if (rests === null) return { placed: this.#placed, more }
+    const first = this.#first
+    return {
+      placed: this.#placed,
+      more,
+      rests,
+      againInMs: againInMs(rests, nowMs, nowMs - this.#startMs),
+      ...(first !== null && { failure: { code: first.code, detail: first.message } }),
+    }
+  }
+
+  /** The first time that a log is not taken, and no more: readiness and metrics say how it stands. */
+  #say(): void {
+    for (const [logId, { code, message }] of this.#failed)
+      if (!this.#resting.has(logId))
+        this.#deps.logger.warn('a place did not take a note: it is tried again', {
+          place: this.#place.name,
+          logId,
+          code,
+          detail: message,
+        })
   }
 }
 
-/** The database's, not the place's. */
-const isOurs = ({ code }: ServiceError): boolean =>
-  code === 'DATABASE_UNAVAILABLE' || code === 'SCHEMA_OUTDATED'
+const isOfLog = ({ code }: ServiceError): boolean => code !== 'PLACE_UNAVAILABLE'
+
+/** Which log is the first changes from second to second, so that none is always the last. */
+function inTurn(logs: readonly LogId[], nowMs: number): readonly LogId[] {
+  const from = Math.floor(nowMs / 1_000) % Math.max(logs.length, 1)
+  return [...logs.slice(from), ...logs.slice(0, from)]
+}

@@ -101,6 +101,7 @@ const codes = {
     retry: true,
     title: 'A place outside the database is not available',
   },
+  LOG_NOT_TAKEN: { status: 503, retry: true, title: 'A place outside the database does not take this log' },
   UNKNOWN_PLACE: { status: 404, retry: false, title: 'There is no such place for notes' },
   TIMEOUT: { status: 504, retry: true, title: 'It took too long' },
   INTERNAL: { status: 500, retry: true, title: 'Something went wrong inside' },
@@ -132,12 +133,12 @@ export class ServiceError extends Error {
 }
 
 /**
- * A place is there and does not take this log now: it was not told of it, or has seen more of it than there is. Others it
- * may take.
+ * A place is there and does not take this log now: it was not told of it, has seen more of it than there is, or has no room
+ * under its name. Others it may take.
  */
 export class LogNotTaken extends ServiceError {
-  constructor(detail: string) {
-    super('PLACE_UNAVAILABLE', detail)
+  constructor(detail: string, options: { readonly cause?: unknown } = {}) {
+    super('LOG_NOT_TAKEN', detail, options)
   }
 }
 

@@ -27,11 +27,11 @@ type Quick = Pick<
   | 'planReplayVerification'
 >
 
-/** Places outside the database may be away for days: then they are asked once a minute. */
+/** A place that is away is no failure of it: it says when to try again. What fails is the database, or the worker. */
 export const { placeNotes } = proxyActivities<Pick<Activities, 'placeNotes'>>({
   ...common,
   startToCloseTimeout: '5 minutes',
-  retry: { initialInterval: '1 s', backoffCoefficient: 2, maximumInterval: '1 minute' },
+  retry: { ...common.retry, maximumInterval: '5 s' },
 })
 
 type Archiving = Pick<Activities, 'archiveSlice' | 'sealArchive' | 'verifyArchiveSlice'>

@@ -27,3 +27,8 @@ export interface LogReport {
 export const setPaused = defineSignal<[paused: boolean]>('setPaused')
 /** Child to parent. */
 export const reportLog = defineSignal<[report: LogReport]>('reportLog')
+
+/** To `sendNotes`: a note has come into being. */
+export const notesWait = defineSignal('notesWait')
+/** To `sendNotes`: whoever mended something does not want to wait for a pause to end. */
+export const tryAgain = defineSignal('tryAgain')

@@ -1,8 +1,17 @@
-import { continueAsNew, isCancellation, setCurrentDetails, workflowInfo } from '@temporalio/workflow'
+import {
+  condition,
+  continueAsNew,
+  isCancellation,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow'
 import type { PlacedNotes } from '../activities/contract.ts'
+import type { PlaceRests } from '../src/domain/evidence/noteRests.ts'
 import { parseSendNotesRequest } from '../src/domain/noteRequest.ts'
 import { placeNotes } from './activities.ts'
 import { accept, describe, failure } from './failures.ts'
+import { notesWait, tryAgain } from './messages.ts'
 
 export interface SentNotes {
   readonly place: string
@@ -10,27 +19,68 @@ export interface SentNotes {
   readonly placed: number
 }
 
+/** What a run hands over to the next one. */
+export interface SentBefore {
+  readonly placed: number
+  readonly rests?: PlaceRests
+}
+
 /**
- * Sends every note that a place outside the database does not have yet, for as long as it takes. Workers start it under
- * `send-notes/<task queue>/<place>` whenever notes wait; anybody else may too. `before` is what continue-as-new hands over.
+ * Sends every note that a place outside the database does not have yet, for as long as it takes. What fails is tried again
+ * after a pause of its own; a note that comes meanwhile is sent at once. Workers start it under `send-notes/<task queue>/<place>`
+ * whenever notes wait, and signal `notesWait` when there is a new one; anybody else may too. `tryAgain` ends all pauses. `before` is what continue-as-new
+ * hands over; runs of before there were pauses hand over a number.
  */
-export async function sendNotes(input: unknown, before?: number | null): Promise<SentNotes> {
+export async function sendNotes(input: unknown, before?: SentBefore | number | null): Promise<SentNotes> {
   const { place } = accept(parseSendNotesRequest(input))
   const continued = workflowInfo().continuedFromExecutionRunId !== undefined
-  let placed = continued ? (before ?? 0) : 0
+  const handed = continued ? (before ?? 0) : 0
+  let { placed, rests }: SentBefore = typeof handed === 'number' ? { placed: handed } : handed
+  let rung = false
+  let forgets = false
+  setHandler(
+    notesWait,
+    () => {
+      rung = true
+    },
+    { description: 'A note has come into being: it is sent at once' },
+  )
+  setHandler(
+    tryAgain,
+    () => {
+      rung = true
+      forgets = true
+    },
+    { description: 'Tries all that waits at once, whatever pauses it has' },
+  )
   for (;;) {
     setCurrentDetails(`${placed} notes settled at ${place}`)
-    const slice = await send(place)
+    if (forgets) rests = undefined
+    rung = false
+    forgets = false
+    const slice = await send(place, rests)
     placed += slice.placed
-    if (!slice.more) return { place, placed }
-    if (workflowInfo().continueAsNewSuggested) return await continueAsNew<typeof sendNotes>({ place }, placed)
+    rests = slice.rests
+    if (!slice.more && rests === undefined && !rung) return { place, placed }
+    if (workflowInfo().continueAsNewSuggested && !forgets)
+      return await continueAsNew<typeof sendNotes>(
+        { place },
+        { placed, ...(rests !== undefined && { rests }) },
+      )
+    if (slice.more || rests === undefined || rung) continue
+    const why = slice.failure === undefined ? '' : `: ${slice.failure.detail}`
+    setCurrentDetails(`${placed} notes settled at ${place}; logs that wait: ${rests.logs.length}${why}`)
+    await condition(() => rung, slice.againInMs ?? DEFAULT_PAUSE_MS)
   }
 }
 
+const DEFAULT_PAUSE_MS = 60_000
+
 /** What ends an activity ends the workflow with its own code and text. */
-async function send(place: string): Promise<PlacedNotes> {
+async function send(place: string, rests: PlaceRests | undefined): Promise<PlacedNotes> {
   try {
-    return await placeNotes.executeWithOptions({ summary: place }, [{ place }])
+    const input = { place, ...(rests !== undefined && { rests }) }
+    return await placeNotes.executeWithOptions({ summary: place }, [input])
   } catch (error) {
     if (isCancellation(error)) throw error
     const { code, detail } = describe(error)

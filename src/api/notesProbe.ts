@@ -26,7 +26,7 @@ export const notesProbe = (
 })
 
 function show(
-  { place, waiting, oldestWaiting, conflicts, lastPlaced, failure }: PlaceStanding,
+  { place, waiting, oldestWaiting, conflicts, lastPlaced, failure, refusedLogs, refused }: PlaceStanding,
   nowMs: number,
 ) {
   const waitedMs = oldestWaiting === null ? 0 : Math.max(0, nowMs - oldestWaiting.getTime())
@@ -40,6 +40,14 @@ function show(
     ...(lastPlaced !== null && { lastPlacedAt: lastPlaced.toISOString() }),
     ...(failure !== null && {
       failure: { code: failure.code, detail: failure.detail, at: failure.at.toISOString() },
+    }),
+    ...(refusedLogs > 0 && {
+      refusedLogs,
+      refused: refused.map(({ since, at, ...log }) => ({
+        ...log,
+        since: since.toISOString(),
+        at: at.toISOString(),
+      })),
     }),
   }
 }

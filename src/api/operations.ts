@@ -25,6 +25,7 @@ import type {
   QueryStore,
   SigningKeyStore,
   StoredEvent,
+  UnplacedNote,
 } from '../ports.ts'
 
 /** A checkpoint as people see it; offsets and sizes are decimal strings, hashes 64 hex digits. */
@@ -44,6 +45,8 @@ export interface CheckpointView {
     readonly signedBy: readonly string[]
     /** What became of its note at places outside the database. */
     readonly heldBy?: readonly HeldView[]
+    /** Places of NOTE_PLACES that do not have it yet. */
+    readonly waitsFor?: readonly WaitsView[]
   }[]
 }
 
@@ -54,6 +57,17 @@ export interface HeldView {
   readonly detail?: string
   /** `<name>+<key id>` of each witness that cosigned. */
   readonly cosignedBy?: readonly string[]
+}
+
+export interface WaitsView {
+  readonly place: string
+  /** Left out while it is on its way; ISO times. */
+  readonly failure?: {
+    readonly code: string
+    readonly detail: string
+    readonly since: string
+    readonly at: string
+  }
 }
 
 /**
@@ -151,4 +165,7 @@ export type ApiQueries = Pick<
 > &
   Pick<CheckpointStore, 'getCheckpoint' | 'latestCheckpoint'> &
   Pick<SigningKeyStore, 'keyState'> &
-  Pick<NoteStore, 'placedNotes'>
+  Pick<NoteStore, 'placedNotes'> & {
+    /** At the places that are configured. */
+    unplacedNotes(checkpointId: string): Promise<readonly UnplacedNote[]>
+  }

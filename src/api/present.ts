@@ -4,10 +4,14 @@ import { hashToHex } from '../domain/hash.ts'
 import { MalformedHeadersError, readHeaders } from '../domain/headers.ts'
 import { type PresentedEvent, presentEvent } from '../domain/presentEvent.ts'
 import { ServiceError } from '../errors.ts'
-import type { Checkpoint, PlacedNote, StoredDeadLetter, StoredEvent } from '../ports.ts'
-import type { CheckpointView, HeldView } from './operations.ts'
+import type { Checkpoint, PlacedNote, StoredDeadLetter, StoredEvent, UnplacedNote } from '../ports.ts'
+import type { CheckpointView, HeldView, WaitsView } from './operations.ts'
 
-export function presentCheckpoint(checkpoint: Checkpoint, placed: readonly PlacedNote[]): CheckpointView {
+export function presentCheckpoint(
+  checkpoint: Checkpoint,
+  placed: readonly PlacedNote[],
+  unplaced: readonly UnplacedNote[] = [],
+): CheckpointView {
   const { id, topic, partition, offset, createdAt, createdBy, positions } = checkpoint
   return {
     id,
@@ -23,6 +27,9 @@ export function presentCheckpoint(checkpoint: Checkpoint, placed: readonly Place
       rootHash: hashToHex(position.rootHash),
       signedBy: signersOf(position.note),
       heldBy: placed.filter(({ logId }) => logId === position.logId).map(presentHeld),
+      ...(unplaced.some(({ logId }) => logId === position.logId) && {
+        waitsFor: unplaced.filter(({ logId }) => logId === position.logId).map(presentWaits),
+      }),
     })),
   }
 }
@@ -36,6 +43,12 @@ function presentHeld({ place, outcome, placedAt, detail, cosignatures }: PlacedN
     ...(detail !== null && { detail }),
     ...(cosignedBy.length > 0 && { cosignedBy }),
   }
+}
+
+function presentWaits({ place, failure }: UnplacedNote): WaitsView {
+  if (failure === null) return { place }
+  const { code, detail, since, at } = failure
+  return { place, failure: { code, detail, since: since.toISOString(), at: at.toISOString() } }
 }
 
 /** Throws LOG_DAMAGED when the stored value is no longer what the decoder accepted. */

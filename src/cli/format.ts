@@ -77,9 +77,19 @@ export function formatCheckpoint(checkpoint: CheckpointView): string[] {
   return [
     `checkpoint ${checkpoint.id}`,
     `  of ${checkpoint.topic}${of}, made ${checkpoint.createdAt} by ${checkpoint.createdBy}`,
-    ...checkpoint.positions.map(
-      ({ partition, offset, size, rootHash, signedBy }) =>
+    ...checkpoint.positions.flatMap(
+      ({ partition, offset, size, rootHash, signedBy, heldBy = [], waitsFor = [] }) => [
         `  partition ${partition}: below offset ${offset}, ${formatCount(size)} leaves, root ${rootHash}, ${signedBy.length === 0 ? 'not signed' : `signed by ${signedBy.join(' and ')}`}`,
+        ...heldBy.map(({ place, outcome, at, detail }) => `    ${outcome} at ${place}, ${at}${tail(detail)}`),
+        ...waitsFor.map(
+          ({ place, failure }) => `    waits for ${place}${failure === undefined ? '' : why(failure)}`,
+        ),
+      ],
     ),
   ]
 }
+
+const tail = (detail: string | undefined): string => (detail === undefined ? '' : `: ${detail}`)
+
+const why = ({ code, detail, since }: { code: string; detail: string; since: string }): string =>
+  `, refused since ${since}: ${code}: ${detail}`

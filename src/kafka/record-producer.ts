@@ -17,20 +17,24 @@ export interface RecordProducer {
 
 /** Connects when it is first used, and anew after a failure. Throws PLACE_UNAVAILABLE. The topic must be there. */
 export function createRecordProducer(connection: KafkaConnection, topic: string): RecordProducer {
-  let open: { readonly client: KafkaClient; readonly producer: Promise<Producer> } | null = null
+  let open: Opened | null = null
+  /** Others may be sending over it: it ends with the last of them. */
+  const leave = (used: Opened): void => {
+    used.users--
+    if (used !== open && used.users === 0) used.client.destroy()
+  }
   const close = (): void => {
     open?.client.destroy()
     open = null
   }
-  const producer = (): Promise<Producer> => {
-    open ??= openProducer(connection)
-    return open.producer
-  }
   return {
     async send({ key, value }, signal) {
+      open ??= openProducer(connection)
+      const used = open
+      used.users++
       try {
         await within(sendLimitMs, signal, async () => {
-          const answers = await (await producer()).send({
+          const answers = await (await used.producer).send({
             topic,
             acks: allReplicas,
             timeout: requestTimeoutMs,
@@ -44,22 +48,26 @@ export function createRecordProducer(connection: KafkaConnection, topic: string)
             throw new KafkaFault('the answer does not say that it was written')
         })
       } catch (error) {
-        close()
+        if (open === used) open = null
         const fault = faultFrom(error)
-        throw new ServiceError(
-          'PLACE_UNAVAILABLE',
-          `writing to the topic ${topic} failed: ${fault.message}`,
-          {
-            cause: fault,
-          },
-        )
+        const detail = `writing to the topic ${topic} failed: ${fault.message}`
+        throw new ServiceError('PLACE_UNAVAILABLE', detail, { cause: fault })
+      } finally {
+        leave(used)
       }
     },
     close,
   }
 }
 
-function openProducer(connection: KafkaConnection) {
+interface Opened {
+  readonly client: KafkaClient
+  readonly producer: Promise<Producer>
+  /** Sends that are under way. */
+  users: number
+}
+
+function openProducer(connection: KafkaConnection): Opened {
   const client = connection.openClient({ requestTimeoutMs, retries: 2 })
   const connecting = async (): Promise<Producer> => {
     const producer = client.kafka.producer({
@@ -72,5 +80,5 @@ function openProducer(connection: KafkaConnection) {
   const producer = connecting()
   // Whoever sends is told; until then nobody waits for it.
   producer.catch(() => undefined)
-  return { client, producer }
+  return { client, producer, users: 0 }
 }

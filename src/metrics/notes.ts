@@ -51,12 +51,27 @@ export function registerPlaceMetrics(
     help: 'Notes where a place holds something else of the log: an alarm',
     ...options,
   })
+  const refusedLogs = new Gauge({
+    name: 'notes_refused_logs',
+    help: 'Logs of which a place does not take a note',
+    ...options,
+  })
+  const refused = new Gauge({
+    name: 'notes_refused_seconds',
+    help: 'Since when a place has not taken a note of a log, for the twenty that it has refused the longest',
+    labelNames: ['place', 'topic', 'partition', 'incarnation', 'code'] as const,
+    registers: [registry],
+    collect: () => refresh(),
+  })
   const refresh = createRefresh(standing, [], (places) => {
-    for (const gauge of [waiting, oldest, conflicts]) gauge.reset()
+    for (const gauge of [waiting, oldest, conflicts, refusedLogs, refused]) gauge.reset()
     for (const { place, ...found } of places) {
       waiting.set({ place }, found.waiting)
       oldest.set({ place }, ageSeconds(found.oldestWaiting))
       conflicts.set({ place }, found.conflicts)
+      refusedLogs.set({ place }, found.refusedLogs)
+      for (const { topic, partition, incarnation, code, since } of found.refused)
+        refused.set({ place, topic, partition, incarnation, code }, ageSeconds(since))
     }
   })
 }

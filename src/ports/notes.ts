@@ -19,6 +19,13 @@ export interface WaitingNote extends NoteToPlace {
 /** The note of one log in one checkpoint. */
 export type NoteId = Pick<NoteToPlace, 'checkpointId' | 'logId'>
 
+/** What is not looked for. */
+export interface NotesLeftOut {
+  /** Passed over for others of the same log and size. */
+  readonly notes?: readonly NoteId[]
+  readonly logs?: readonly LogId[]
+}
+
 /** What became of a note at a place, for good. */
 export type Placement =
   /** `cosignatures`: the witness's signature lines. */
@@ -31,8 +38,8 @@ export type Placement =
 export interface NotePlace {
   readonly name: string
   /**
-   * Can be repeated. `heldSize`: of the largest note of the log that the place took before. Throws PLACE_UNAVAILABLE when
-   * trying again can help.
+   * Can be repeated. `heldSize`: of the largest note of the log that the place took before. Throws PLACE_UNAVAILABLE or, when it
+   * is about this log alone, LOG_NOT_TAKEN; trying again can help.
    */
   place(
     note: NoteToPlace,
@@ -41,11 +48,28 @@ export interface NotePlace {
   close(): void
 }
 
+/** A log of which a place does not take a note. */
+export interface RefusedLog {
+  readonly topic: string
+  readonly partition: number
+  readonly incarnation: number
+  /** The first and the newest failure of what still waits. */
+  readonly since: Date
+  readonly at: Date
+  readonly code: string
+  readonly detail: string
+}
+
 export interface PlaceStanding {
   readonly place: string
   /** Notes that it does not have yet; when the oldest of them was signed. */
   readonly waiting: number
   readonly oldestWaiting: Date | null
+  /** Of the newest checkpoint with a note that waits, its sequence. */
+  readonly newestWaiting: bigint | null
+  /** Logs with a note that failed and still waits: how many, and those that fail the longest. */
+  readonly refusedLogs: number
+  readonly refused: readonly RefusedLog[]
   readonly conflicts: number
   readonly lastPlaced: Date | null
   /** The newest failure of a note that still waits. */
@@ -62,9 +86,22 @@ export interface PlacedNote {
   readonly placedAt: Date
 }
 
+/** A note of a checkpoint that a place does not have yet. */
+export interface UnplacedNote {
+  readonly logId: LogId
+  readonly place: string
+  /** Why, when one of its log failed there, itself or a smaller one that goes first; null while it is on its way. */
+  readonly failure: {
+    readonly code: string
+    readonly detail: string
+    readonly since: Date
+    readonly at: Date
+  } | null
+}
+
 export interface NoteStore {
-  /** Notes that the place does not have, some of each log, by size; `except`: passed over for others of the same log and size. */
-  notesToPlace(place: string, except?: readonly NoteId[]): Promise<readonly WaitingNote[]>
+  /** Notes that the place does not have, some of each log, by size. */
+  notesToPlace(place: string, except?: NotesLeftOut): Promise<readonly WaitingNote[]>
   /** The largest size of the log that the place holds, or 0. */
   heldSize(place: string, logId: LogId): Promise<LeafIndex>
   /** Once for each place, log and size: a second word changes nothing. */
@@ -75,6 +112,8 @@ export interface NoteStore {
   standingOf(places: readonly string[]): Promise<readonly PlaceStanding[]>
   /** Of the logs and sizes that the checkpoint has, by place. */
   placedNotes(checkpointId: string): Promise<readonly PlacedNote[]>
+  /** Of the notes that the checkpoint has, those that these places do not have. */
+  unplacedNotes(checkpointId: string, places: readonly string[]): Promise<readonly UnplacedNote[]>
   /** Sizes of the log that a signed checkpoint is stored for. */
   signedSizes(logId: LogId): Promise<ReadonlySet<bigint>>
 }

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from '@temporalio/client'
 import type { Logger } from '../logger.ts'
-import type { NoteStore } from '../ports.ts'
+import type { NoteStore, PlaceStanding } from '../ports.ts'
 
 export interface NoteRelayOptions {
   readonly client: Client
@@ -28,16 +28,29 @@ export const workflowIdOfSending = (taskQueue: string, place: string): string =>
 
 /**
  * Looks every few seconds, in every worker, and starts `sendNotes` for each place where notes wait; one that runs already is
- * left alone. So a note that was stored by a process that died right then is sent by the next one that looks.
+ * told of new ones and otherwise left alone. So a note that was stored by a process that died right then is sent by the next one
+ * that looks.
  */
 export function startNoteRelay({ client, taskQueue, places, notes, log }: NoteRelayOptions): NoteRelay {
   const stopping = new AbortController()
   let woken = new AbortController()
   let said = false
+  /** How each place stood when its workflow was last told. */
+  const told = new Map<string, PlaceStanding>()
+  const seeTo = async (standing: PlaceStanding): Promise<void> => {
+    const { place, waiting } = standing
+    const before = told.get(place)
+    if (waiting > 0) {
+      const isNew = before === undefined || hasNew(before, standing)
+      await start(client, { taskQueue, place, isNew, signal: stopping.signal })
+    }
+    told.set(place, standing)
+  }
   const look = async (): Promise<void> => {
     try {
-      for (const { place, waiting } of await notes.standingOf(places))
-        if (waiting > 0) await start(client, taskQueue, place, stopping.signal)
+      const seen = await Promise.allSettled((await notes.standingOf(places)).map(seeTo))
+      const failed = seen.find((each) => each.status === 'rejected')
+      if (failed !== undefined) throw failed.reason
       said = false
     } catch (error) {
       if (!said && !stopping.signal.aborted) log.warn('notes that wait cannot be seen to', { error })
@@ -62,17 +75,31 @@ export function startNoteRelay({ client, taskQueue, places, notes, log }: NoteRe
   }
 }
 
-async function start(client: Client, taskQueue: string, place: string, signal: AbortSignal): Promise<void> {
-  const call = () =>
-    client.workflow.start('sendNotes', {
-      taskQueue,
-      workflowId: workflowIdOfSending(taskQueue, place),
-      workflowIdConflictPolicy: 'USE_EXISTING',
-      args: [{ place }],
-      memo: { requestedBy: 'note relay' },
-      staticSummary: `Notes for ${place}`,
-      workflowTaskTimeout: '5 s',
-    })
+/** Checkpoints may become visible in another order than they are numbered in. */
+const hasNew = (before: PlaceStanding, now: PlaceStanding): boolean =>
+  (now.newestWaiting ?? 0n) > (before.newestWaiting ?? 0n) || now.waiting > before.waiting
+
+interface Start {
+  readonly taskQueue: string
+  readonly place: string
+  /** A run that waits for the pauses of what failed is woken for it. */
+  readonly isNew: boolean
+  readonly signal: AbortSignal
+}
+
+async function start(client: Client, { taskQueue, place, isNew, signal }: Start): Promise<void> {
+  const options = {
+    taskQueue,
+    workflowId: workflowIdOfSending(taskQueue, place),
+    args: [{ place }],
+    memo: { requestedBy: 'note relay' },
+    staticSummary: `Notes for ${place}`,
+    workflowTaskTimeout: '5 s',
+  } as const
+  const call = async (): Promise<void> => {
+    if (isNew) await client.workflow.signalWithStart('sendNotes', { ...options, signal: 'notesWait' })
+    else await client.workflow.start('sendNotes', { ...options, workflowIdConflictPolicy: 'USE_EXISTING' })
+  }
   await client.withAbortSignal(signal, () => client.withDeadline(Date.now() + CALL_MS, call))
 }
 

@@ -46,6 +46,7 @@ export function createApiRole(
     notes: store.notes,
     instanceName: config.signing.instanceName,
   })
+  const places = config.places.notes.map(({ name }) => name)
   const producers = createProducerOperations(store.producers, Date.now)
   const verifications = createVerificationOperations({
     temporal,
@@ -84,7 +85,10 @@ export function createApiRole(
       checkpointSchedules,
       eventCustody: (event) => eventCustody(store, event),
     },
-    queries: { ...store.queries, ...store.checkpoints, ...store.signingKeys, ...store.notes },
+    queries: {
+      ...{ ...store.queries, ...store.checkpoints, ...store.signingKeys, ...store.notes },
+      unplacedNotes: (id) => store.notes.unplacedNotes(id, places),
+    },
     allowedHosts: config.http.allowedHosts,
   })
 }

@@ -257,6 +257,31 @@ function inputOf(
   }
 }
 
+/** What a server says of its bucket or of who asks, with statuses that else speak of one object. */
+const ofAll: ReadonlySet<string> = new Set([
+  'AuthorizationHeaderMalformed',
+  'ExpiredToken',
+  'InvalidAccessKeyId',
+  'InvalidToken',
+  'NoSuchBucket',
+  'NotSignedUp',
+  'PermanentRedirect',
+  'RequestTimeTooSkewed',
+  'RequestTimeout',
+  'SignatureDoesNotMatch',
+  'SlowDown',
+  'TooManyRequests',
+])
+
+/** Whether a failure is about this one object: it was refused, or is too large; others may be taken and read. */
+export function isOfOneObject(error: unknown): error is ServiceError {
+  if (error instanceof TooLarge) return true
+  if (!(error instanceof ServiceError)) return false
+  const status = statusOf(error.cause)
+  const isOfRequest = status !== null && status >= 400 && status < 500 && status !== 408 && status !== 429
+  return isOfRequest && !ofAll.has(nameOf(error.cause))
+}
+
 async function collect(body: Readable, bucket: string, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = []
   let length = 0

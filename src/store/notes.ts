@@ -2,12 +2,13 @@ import { drizzle, sql } from '../../drizzle/orm.ts'
 import { hashFromBytes } from '../domain/hash.ts'
 import { type LeafIndex, type LogId, leafIndex, logId } from '../domain/model.ts'
 import type {
-  NoteId,
   NoteStore,
+  NotesLeftOut,
   NoteToPlace,
   PlacedNote,
   Placement,
   PlaceStanding,
+  UnplacedNote,
   WaitingNote,
 } from '../ports.ts'
 import { isUuid } from './checkpoints.ts'
@@ -27,6 +28,8 @@ const SAME_FAILURE_MINUTES = 5
 const MAX_DETAIL_LENGTH = 1_000
 /** Of the newest failures of a place, so many are looked at for one of a note that still waits. */
 const MAX_FAILURES = 2_000
+/** Logs that are named of those that a place does not take. */
+const MAX_REFUSED_SHOWN = 20
 
 const UNSETTLED: Settled = { sequence: '0', untilMs: 0, waiting: 0 }
 
@@ -70,7 +73,7 @@ export function createNoteStore(database: Database, now: () => number = Date.now
     return looking
   }
   return {
-    notesToPlace: (place, except = []) =>
+    notesToPlace: (place, except = {}) =>
       guarded('looking for notes to send', () => readNotes(db, place, settledOf(place), except)),
     heldSize: (place, id) => guarded('looking for what a place holds', () => readHeldSize(db, place, id)),
     recordPlacement: (place, note, placement) =>
@@ -82,6 +85,10 @@ export function createNoteStore(database: Database, now: () => number = Date.now
       guarded('looking for where notes are held', async () =>
         isUuid(checkpointId) ? await readPlaced(db, checkpointId) : [],
       ),
+    unplacedNotes: (checkpointId, places) =>
+      guarded('looking for where notes are not held', async () =>
+        isUuid(checkpointId) && places.length > 0 ? await readUnplaced(db, checkpointId, places) : [],
+      ),
     signedSizes: (id) =>
       guarded('looking for signed checkpoints', async () => {
         const { rows } = await db.execute<{ size: string }>(sql`
@@ -91,21 +98,24 @@ export function createNoteStore(database: Database, now: () => number = Date.now
   }
 }
 
-const exceptText = (except: readonly NoteId[]) =>
-  except.length === 0
+const exceptText = ({ notes = [] }: NotesLeftOut) =>
+  notes.length === 0
     ? sql``
-    : sql` and not exists (select from unnest(${sql.param(except.map((id) => id.checkpointId))}::uuid[],
-                                             ${sql.param(except.map((id) => id.logId))}::integer[]) x (checkpoint_id, log_id)
+    : sql` and not exists (select from unnest(${sql.param(notes.map((id) => id.checkpointId))}::uuid[],
+                                             ${sql.param(notes.map((id) => id.logId))}::integer[]) x (checkpoint_id, log_id)
                           where x.checkpoint_id = p.checkpoint_id and x.log_id = p.log_id)`
 
+const exceptLogs = (column: 'p.log_id' | 'l.id', { logs = [] }: NotesLeftOut) =>
+  logs.length === 0 ? sql`` : sql` and ${sql.raw(column)} <> all(${sql.param([...logs])}::integer[])`
+
 /** One for each log and size: several checkpoints may say the same. */
-const waitingText = (place: string, settledSequence: string, except: readonly NoteId[] = []) => sql`
+const waitingText = (place: string, settledSequence: string, except: NotesLeftOut = {}) => sql`
   select distinct on (p.log_id, p.size) p.log_id, p.size, p.checkpoint_id, p.note, p.root_hash, c.created_at, c.sequence
     from public.checkpoints c
     join public.checkpoint_positions p on p.checkpoint_id = c.id
    where c.sequence > ${settledSequence}::bigint and p.note is not null
      and not exists (select from public.note_placements d
-                      where d.place = ${place} and d.log_id = p.log_id and d.size = p.size)${exceptText(except)}
+                      where d.place = ${place} and d.log_id = p.log_id and d.size = p.size)${exceptText(except)}${exceptLogs('p.log_id', except)}
    order by p.log_id, p.size, c.sequence`
 
 /** Null for the infinities, which a row that nobody here wrote may have. */
@@ -125,7 +135,7 @@ interface WaitingRow extends Record<string, unknown> {
  * The same, some of each log: where much waits, or nothing is known to be settled, each log's index is read from its smallest size
  * on, so that a place that is new to a large installation does not cost a sort of everything at each look.
  */
-const someOfEachText = (place: string, except: readonly NoteId[]) => sql`
+const someOfEachText = (place: string, except: NotesLeftOut) => sql`
   select l.id as log_id, w.size, w.checkpoint_id, w.note, w.root_hash, c.created_at
     from public.partition_logs l
     cross join lateral (
@@ -135,14 +145,15 @@ const someOfEachText = (place: string, except: readonly NoteId[]) => sql`
          and not exists (select from public.note_placements d
                           where d.place = ${place} and d.log_id = p.log_id and d.size = p.size)${exceptText(except)}
        order by p.size, p.checkpoint_id limit ${NOTES_PER_LOG}) w
-    join public.checkpoints c on c.id = w.checkpoint_id`
+    join public.checkpoints c on c.id = w.checkpoint_id
+   where true${exceptLogs('l.id', except)}`
 
 /** The smallest of each log first, then the next ones: a log that a place does not take holds up no other. */
 async function readNotes(
   db: Db,
   place: string,
   { sequence, waiting: behind }: Settled,
-  except: readonly NoteId[],
+  except: NotesLeftOut,
 ): Promise<readonly WaitingNote[]> {
   const isMuch = sequence === '0' || behind > MAX_NOTES
   const waiting = isMuch ? someOfEachText(place, except) : waitingText(place, sequence, except)
@@ -191,8 +202,9 @@ async function insertFailure(
   await db.execute(sql`
     insert into public.note_failures (place, log_id, size, code, detail)
     select ${place}, ${id}::integer, ${size}::bigint, ${code}, ${shown}
-     where not exists (select from public.note_failures f
-                        where f.place = ${place} and f.log_id = ${id} and f.size = ${size} and f.detail = ${shown}
+     where not exists (select from (select * from public.note_failures where place = ${place}
+                                     order by sequence desc limit ${MAX_FAILURES}) f
+                        where f.log_id = ${id} and f.size = ${size} and f.detail = ${shown}
                           and f.failed_at > clock_timestamp() - make_interval(mins => ${SAME_FAILURE_MINUTES}))`)
 }
 
@@ -205,12 +217,38 @@ interface StandingRow extends Record<string, unknown> {
   readonly code: string | null
   readonly detail: string | null
   readonly failed_ms: string | null
+  readonly newest: string | null
+  readonly refused_logs: number
+  readonly refused: readonly RefusedRow[]
+}
+
+interface RefusedRow {
+  readonly topic: string
+  readonly partition: number
+  readonly incarnation: number
+  readonly since_ms: number
+  readonly at_ms: number
+  readonly code: string
+  readonly detail: string
 }
 
 async function readStanding(db: Db, place: string, settledSequence: string): Promise<StandingRow> {
   const { rows } = await db.execute<StandingRow>(sql`
-    with waiting as (${waitingText(place, settledSequence)})
+    with waiting as (${waitingText(place, settledSequence)}),
+    recent as (select sequence, log_id, size, code, detail, failed_at from public.note_failures
+                where place = ${place} order by sequence desc limit ${MAX_FAILURES}),
+    failing as (select f.*, case when (select count(*) from recent) < ${MAX_FAILURES} or not isfinite(w.created_at)
+                                 then f.failed_at else least(f.failed_at, w.created_at) end as since
+                  from recent f join waiting w on w.log_id = f.log_id and w.size = f.size),
+    refused as (select l.topic, l.partition, l.incarnation, count(*) over () as logs,
+                       (extract(epoch from min(f.since)) * 1000)::bigint as since_ms,
+                       (extract(epoch from max(f.failed_at)) * 1000)::bigint as at_ms,
+                       (array_agg(f.code order by f.sequence desc))[1] as code,
+                       (array_agg(f.detail order by f.sequence desc))[1] as detail
+                  from failing f join public.partition_logs l on l.id = f.log_id
+                 group by l.id order by min(f.since), l.id limit ${MAX_REFUSED_SHOWN})
     select (select count(*) from waiting) as waiting,
+           (select max(sequence) from waiting) as newest,
            (select (extract(epoch from min(created_at) filter (where isfinite(created_at))) * 1000)::bigint
               from waiting) as oldest_ms,
            (select least(sequence, (select min(w.sequence) - 1 from waiting w)) from public.checkpoints
@@ -219,15 +257,11 @@ async function readStanding(db: Db, place: string, settledSequence: string): Pro
            (select count(*) from public.note_placements where place = ${place} and outcome = 'conflict') as conflicts,
            (select (extract(epoch from max(placed_at)) * 1000)::bigint from public.note_placements
              where place = ${place}) as placed_ms,
+           (select coalesce(max(logs), 0)::integer from refused) as refused_logs,
+           (select coalesce(json_agg(r order by since_ms), '[]') from refused r) as refused,
            f.code, f.detail, (extract(epoch from f.failed_at) * 1000)::bigint as failed_ms
       from (select) one
-      left join lateral (
-        select code, detail, failed_at
-          from (select * from public.note_failures where place = ${place} order by sequence desc
-                 limit ${MAX_FAILURES}) f
-         where not exists (select from public.note_placements d
-                            where d.place = ${place} and d.log_id = f.log_id and d.size = f.size)
-         order by sequence desc limit 1) f on exists (select from waiting)`)
+      left join lateral (select code, detail, failed_at from failing order by sequence desc limit 1) f on true`)
   return onlyRow(rows, 'the standing')
 }
 
@@ -241,6 +275,13 @@ function toStanding(place: string, row: StandingRow): PlaceStanding {
     place,
     waiting,
     oldestWaiting: dateOf(row.oldest_ms),
+    newestWaiting: row.newest === null ? null : BigInt(row.newest),
+    refusedLogs: row.refused_logs,
+    refused: row.refused.map(({ since_ms, at_ms, ...log }) => ({
+      ...log,
+      since: new Date(since_ms),
+      at: new Date(at_ms),
+    })),
     conflicts: Number(row.conflicts),
     lastPlaced: dateOf(row.placed_ms),
     failure: waiting > 0 && code !== null && detail !== null && at !== null ? { code, detail, at } : null,
@@ -272,4 +313,50 @@ async function readPlaced(db: Db, checkpointId: string): Promise<readonly Placed
     cosignatures: row.cosignatures,
     placedAt: new Date(Number(row.placed_ms)),
   }))
+}
+
+interface UnplacedRow extends Record<string, unknown> {
+  readonly log_id: number
+  readonly place: string
+  readonly code: string | null
+  readonly detail: string | null
+  readonly since_ms: string | null
+  readonly at_ms: string | null
+}
+
+/** A smaller note of the log goes first, but for one that is not sent at all. */
+async function readUnplaced(
+  db: Db,
+  checkpointId: string,
+  places: readonly string[],
+): Promise<readonly UnplacedNote[]> {
+  const { rows } = await db.execute<UnplacedRow>(sql`
+    with unplaced as (
+      select p.log_id, p.size, n.place
+        from public.checkpoint_positions p
+        cross join unnest(${sql.param([...places])}::text[]) n (place)
+       where p.checkpoint_id = ${checkpointId} and p.note is not null
+         and not exists (select from public.note_placements d
+                          where d.place = n.place and d.log_id = p.log_id and d.size = p.size)),
+    recent as (
+      select f.* from (select distinct place from unplaced) n
+       cross join lateral (select * from public.note_failures where place = n.place
+                            order by sequence desc limit ${MAX_FAILURES}) f)
+    select u.log_id, u.place,
+           (array_agg(f.code order by f.sequence desc))[1] as code,
+           (array_agg(f.detail order by f.sequence desc))[1] as detail,
+           (extract(epoch from min(f.failed_at)) * 1000)::bigint as since_ms,
+           (extract(epoch from max(f.failed_at)) * 1000)::bigint as at_ms
+      from unplaced u
+      left join recent f
+        on f.place = u.place and f.log_id = u.log_id
+       and (f.size = u.size or f.size < u.size and f.code <> 'NOTE_REFUSED')
+       and not exists (select from public.note_placements d
+                        where d.place = f.place and d.log_id = f.log_id and d.size = f.size)
+     group by u.log_id, u.place order by u.log_id, u.place`)
+  return rows.map(({ log_id, place, code, detail, since_ms, at_ms }) => {
+    const [since, at] = [dateOf(since_ms), dateOf(at_ms)]
+    const isKnown = code !== null && detail !== null && since !== null && at !== null
+    return { logId: logId(log_id), place, failure: isKnown ? { code, detail, since, at } : null }
+  })
 }

@@ -10,6 +10,7 @@ import { createReadiness } from '../../src/api/health.ts'
 import { notesProbe } from '../../src/api/notesProbe.ts'
 import { signCheckpoint } from '../../src/domain/evidence/checkpointNote.ts'
 import { notePath, originOf } from '../../src/domain/evidence/notePlace.ts'
+import type { PlaceRests } from '../../src/domain/evidence/noteRests.ts'
 import { hashToBytes } from '../../src/domain/hash.ts'
 import { LogNotTaken, ServiceError } from '../../src/errors.ts'
 import { auditNotes } from '../../src/evidence/auditNotes.ts'
@@ -21,6 +22,7 @@ import type { NotePlace } from '../../src/ports.ts'
 import { createNoteStore } from '../../src/store/notes.ts'
 import { testKey } from '../domain/evidence/keys.ts'
 import { withClient } from '../support/database.ts'
+import { until } from '../support/platform.ts'
 import { withoutGuards } from '../verification/trueLog.ts'
 import { scopeOf, usePlatform } from './fixture.ts'
 
@@ -115,7 +117,7 @@ it('a place that is new gets everything, also where nothing was unsettled for lo
   expect(await notes.standingOf([place.name])).toMatchObject([{ waiting: 1 }])
   const found = await notes.notesToPlace(place.name)
   expect(found).toMatchObject([{ size: 200n }])
-  expect(await notes.notesToPlace(place.name, found)).toEqual([])
+  expect(await notes.notesToPlace(place.name, { notes: found })).toEqual([])
   // Put back to a backup, a database numbers new checkpoints from lower on: after a while it is looked at whole.
   await settle(place)
   await withClient(platform.database.adminUrl, async (client) => {
@@ -179,22 +181,181 @@ it('a log that a place does not take holds up no other, and is written down with
   const inTheWay = dirname(place.fileOf(blocked.note, blocked.size))
   mkdirSync(dirname(inTheWay), { recursive: true })
   writeFileSync(inTheWay, '')
+  const before = Date.now()
   for (let attempt = 0; attempt < 3; attempt++)
-    await expect(place.send()).rejects.toMatchObject({ code: 'PLACE_UNAVAILABLE' })
+    expect(await place.send()).toMatchObject({
+      placed: attempt === 0 ? 2 : 0,
+      more: false,
+      rests: { logs: [{ logId: blocked.logId, tries: 1, ofPlace: false }], place: null },
+      failure: { code: 'LOG_NOT_TAKEN', detail: expect.stringContaining('ENOTDIR') },
+    })
   const held = made.map(({ note, size }) => existsSync(place.fileOf(note, size)))
   expect(held).toEqual([true, false, true])
-  expect(await place.standing()).toMatchObject({
+  const standing = await place.standing()
+  expect(standing).toMatchObject({
     waiting: 1,
     oldestWaiting: expect.any(Date),
     lastPlaced: expect.any(Date),
-    failure: { code: 'PLACE_UNAVAILABLE', detail: expect.stringContaining('ENOTDIR') },
+    failure: { code: 'LOG_NOT_TAKEN', detail: expect.stringContaining('ENOTDIR') },
+    refusedLogs: 1,
+    refused: [{ topic: topics[1], partition: 0, incarnation: 1, code: 'LOG_NOT_TAKEN' }],
   })
+  const since = standing?.refused[0]?.since.getTime() ?? 0
+  expect(since).toBeGreaterThanOrEqual(before - 1)
+  expect(since).toBeLessThanOrEqual(Date.now())
   const { rows } = await withClient(platform.database.adminUrl, (client) =>
     client.query('select detail from note_failures where place = $1', [place.name]),
   )
   expect(rows).toHaveLength(1)
+  // Readiness and metrics name the log, the reason, and since when.
+  const all = () => platform.store.notes.standingOf([place.name])
+  const shown = await createReadiness([notesProbe(all)], { freshMs: 0 })()
+  expect(shown.checks['notes']).toMatchObject({
+    places: {
+      [place.name]: {
+        refusedLogs: 1,
+        refused: [{ topic: topics[1], code: 'LOG_NOT_TAKEN', since: new Date(since).toISOString() }],
+      },
+    },
+  })
+  const metrics = createMetrics()
+  registerPlaceMetrics(metrics.registry, all)
+  const text = await metrics.text()
+  expect(text).toContain(`notes_refused_logs{place="${place.name}"} 1`)
+  expect(text).toContain(
+    `notes_refused_seconds{place="${place.name}",topic="${topics[1]}",partition="0",incarnation="1",code="LOG_NOT_TAKEN"} `,
+  )
   rmSync(inTheWay)
   await settle(place)
+  expect(await place.standing()).toMatchObject({ refusedLogs: 0, refused: [] })
+})
+
+it('a log that was refused is not asked for again before its time, and others are sent meanwhile', async () => {
+  const place = aPlace()
+  await settle(place)
+  const blocked = await checkpointOf(await aLog())
+  const asked: number[] = []
+  let isRefusing = true
+  let nowMs = Date.now()
+  const picky: NotePlace = {
+    ...place.place,
+    place: async (note, context) => {
+      asked.push(note.logId)
+      if (isRefusing && note.logId === blocked.logId) throw new LogNotTaken('it does not know this log')
+      return await place.place.place(note, context)
+    },
+  }
+  const deps = { ...platform.deps, places: [picky], now: () => nowMs }
+  const look = (rests?: PlaceRests) =>
+    placeNotes(deps, scopeOf(), { place: place.name, ...(rests !== undefined && { rests }) })
+  const pauses: number[] = []
+  let slice = await look()
+  for (let round = 0; round < 9; round++) {
+    pauses.push(slice.againInMs ?? -1)
+    // A note that comes in the pause is sent in the pause, and the refused log is left alone.
+    asked.length = 0
+    const other = await checkpointOf(await aLog(20))
+    slice = await look(slice.rests)
+    expect([slice.placed, asked]).toEqual([1, [other.logId]])
+    nowMs += pauses.at(-1) ?? 0
+    asked.length = 0
+    slice = await look(slice.rests)
+    expect(asked).toEqual([blocked.logId])
+  }
+  expect(pauses).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000])
+  isRefusing = false
+  nowMs += 60_000
+  expect(await look(slice.rests)).toEqual({ placed: 1, more: false })
+})
+
+it('logs that are slow to be refused leave room for the others', async () => {
+  const place = aPlace()
+  await settle(place)
+  const slow = new Set<number>()
+  for (let count = 0; count < 6; count++) slow.add((await checkpointOf(await aLog(20))).logId)
+  const released = Promise.withResolvers<void>()
+  let hanging = 0
+  const picky: NotePlace = {
+    ...place.place,
+    place: async (note, context) => {
+      if (!slow.has(note.logId)) return await place.place.place(note, context)
+      hanging++
+      await released.promise
+      throw new ServiceError('PLACE_UNAVAILABLE', 'it does not answer')
+    },
+  }
+  const rest = (logId: number) => ({ logId, tries: 3, untilMs: 0, ofPlace: false })
+  const rests: PlaceRests = { logs: [...slow].map(rest), place: null, flawed: null, untried: false }
+  const looking = placeNotes({ ...platform.deps, places: [picky] }, scopeOf(), { place: place.name, rests })
+  await until(
+    () => hanging === 2,
+    5_000,
+    () => `${hanging} hang`,
+  )
+  // They come while the others hang, and are there within a second or two.
+  const startedAt = performance.now()
+  for (let count = 0; count < 5; count++) {
+    const { note, size } = await checkpointOf(await aLog(20))
+    await until(
+      () => existsSync(place.fileOf(note, size)),
+      2_000,
+      () => 'it waits for those that hang',
+    )
+  }
+  expect(performance.now() - startedAt).toBeLessThan(8_000)
+  expect(hanging).toBe(2)
+  released.resolve()
+  const { placed, rests: after } = await looking
+  expect([placed, after?.place, after?.logs.every(({ ofPlace }) => !ofPlace)]).toEqual([5, null, true])
+  await settle(place)
+})
+
+it('a place that takes nothing is not asked for every log, and gets everything when it is back', async () => {
+  const folder = aPlace()
+  await settle(folder)
+  const made = []
+  for (let count = 0; count < 12; count++) made.push(await checkpointOf(await aLog(20)))
+  let isAway = true
+  let asked = 0
+  const picky: NotePlace = {
+    ...folder.place,
+    place: (note, context) => {
+      asked++
+      return isAway
+        ? Promise.reject(new ServiceError('PLACE_UNAVAILABLE', 'away'))
+        : folder.place.place(note, context)
+    },
+  }
+  let nowMs = Date.now()
+  const deps = { ...platform.deps, places: [picky], now: () => nowMs }
+  const look = (rests?: PlaceRests) =>
+    placeNotes(deps, scopeOf(), { place: folder.name, ...(rests !== undefined && { rests }) })
+  let slice = await look()
+  expect(slice).toMatchObject({ placed: 0, more: false, rests: { untried: true }, againInMs: 1_000 })
+  expect(asked).toBeLessThanOrEqual(6)
+  // Each log is tried once, in case it was others that failed; then all rest together.
+  const perLook: number[] = []
+  const pauses: number[] = []
+  for (let round = 0; round < 14; round++) {
+    pauses.push(slice.againInMs ?? 0)
+    nowMs += slice.againInMs ?? 0
+    asked = 0
+    slice = await look(slice.rests)
+    perLook.push(asked)
+  }
+  expect(Math.max(...perLook)).toBeLessThanOrEqual(6)
+  expect(Math.max(...pauses)).toBe(60_000)
+  expect(slice.rests?.logs).toHaveLength(12)
+  // A new note in the pause is tried, and nothing else.
+  asked = 0
+  made.push(await checkpointOf(await aLog(20)))
+  slice = await look(slice.rests)
+  expect(asked).toBe(1)
+  // With the first note that it takes, all are sent, whatever pauses they had.
+  isAway = false
+  made.push(await checkpointOf(await aLog(20)))
+  expect(await look(slice.rests)).toEqual({ placed: 14, more: false })
+  for (const { note, size } of made) expect(existsSync(folder.fileOf(note, size))).toBe(true)
 })
 
 it('many logs that a place does not take, or that are damaged, hold up no other', async () => {
@@ -203,22 +364,22 @@ it('many logs that a place does not take, or that are damaged, hold up no other'
   const made = []
   for (let count = 0; count < 5; count++) made.push(await checkpointOf(await aLog()))
   const refused = new Set(made.slice(0, 4).map(({ logId }) => logId))
-  const picky = (refusal: () => ServiceError): NotePlace => ({
-    ...folder.place,
-    place: (note, context) =>
-      refused.has(note.logId) ? Promise.reject(refusal()) : folder.place.place(note, context),
-  })
-  const taken = made.at(-1)
-  if (taken === undefined) throw new Error('nothing was made')
-  const sendTo = (place: NotePlace) =>
-    placeNotes({ ...platform.deps, places: [place], now: () => 0 }, scopeOf(), { place: folder.name })
-  const away = sendTo(picky(() => new ServiceError('PLACE_UNAVAILABLE', 'away')))
-  await expect(away).rejects.toMatchObject({ message: 'away' })
-  expect(existsSync(folder.fileOf(taken.note, taken.size))).toBe(false)
   const kinds = [new LogNotTaken('no such log'), new ServiceError('LOG_DAMAGED', 'a leaf is gone')]
   let asked = 0
-  const mixed = picky(() => kinds[asked++ % 2] ?? new LogNotTaken('never'))
-  await expect(sendTo(mixed)).rejects.toMatchObject({ message: 'no such log' })
+  const picky: NotePlace = {
+    ...folder.place,
+    place: (note, context) =>
+      refused.has(note.logId)
+        ? Promise.reject(kinds[asked++ % 2] ?? new LogNotTaken('never'))
+        : folder.place.place(note, context),
+  }
+  const taken = made.at(-1)
+  if (taken === undefined) throw new Error('nothing was made')
+  const sent = await placeNotes({ ...platform.deps, places: [picky], now: () => 0 }, scopeOf(), {
+    place: folder.name,
+  })
+  expect(sent).toMatchObject({ placed: 1, more: false, rests: { place: null } })
+  expect(sent.rests?.logs.map(({ logId }) => logId).sort()).toEqual([...refused].sort())
   expect(existsSync(folder.fileOf(taken.note, taken.size))).toBe(true)
   await settle(folder)
 })
@@ -255,9 +416,11 @@ it('a note that its row, its log or the keys belie is never sent, and holds up n
       )
     }
   })
-  await expect(place.send()).rejects.toMatchObject({
-    code: 'PLACE_UNAVAILABLE',
-    message: expect.stringContaining('is not sent'),
+  expect(await place.send()).toMatchObject({
+    placed: 3,
+    rests: { logs: [], place: null, flawed: { tries: 1 } },
+    againInMs: 1_000,
+    failure: { code: 'NOTE_REFUSED', detail: expect.stringContaining('is not sent') },
   })
   for (const { note, size } of [good, elsewhere, later])
     expect(readFileSync(place.fileOf(note, size), 'utf8')).toBe(note)

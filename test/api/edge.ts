@@ -107,6 +107,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
     getCheckpoint: async () => null,
     latestCheckpoint: async () => null,
     placedNotes: async () => [],
+    unplacedNotes: async () => [],
     keyState: async () => ({ periods: [], nowMs: 0 }),
     recordAction: async (action) => {
       calls.push(`record ${action.outcome}`)

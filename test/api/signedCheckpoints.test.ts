@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { storeCheckpoint } from '../../activities/storeCheckpoint.ts'
+import type { CheckpointView } from '../../src/api/operations.ts'
+import { formatCheckpoint } from '../../src/cli/format.ts'
 import { openCheckpoint } from '../../src/domain/evidence/checkpointNote.ts'
 import { cosign, cosignaturesOf, witnessKey } from '../../src/domain/evidence/cosignature.ts'
 import { keyPairOf } from '../../src/domain/evidence/ed25519.ts'
 import { formatNote, parseNote } from '../../src/domain/evidence/note.ts'
 import type { SigningKey } from '../../src/domain/evidence/noteKeys.ts'
+import { leafIndex } from '../../src/domain/model.ts'
 import { createEvidenceOperations } from '../../src/evidence/operations.ts'
 import { usePlatform } from '../activities/fixture.ts'
 import { taken, testKey } from '../domain/evidence/keys.ts'
@@ -32,7 +35,10 @@ function theEdge(): Promise<Edge> {
   const { queries, checkpoints, signingKeys, notes } = platform.store
   return startEdge({
     operations: createEvidenceOperations({ ...platform.store, instanceName: 'unsigned' }),
-    queries: { ...queries, ...checkpoints, ...signingKeys, ...notes },
+    queries: {
+      ...{ ...queries, ...checkpoints, ...signingKeys, ...notes },
+      unplacedNotes: (id) => notes.unplacedNotes(id, ['bucket', 'folder', 'witness']),
+    },
   })
 }
 
@@ -103,10 +109,36 @@ it('shows where notes are held, and hands them out with the cosignatures of witn
     const sent = { logId: position.logId, checkpointId: id, size: position.size, note }
     await notes.recordPlacement('witness', sent, { outcome: 'held', cosignatures })
     await notes.recordPlacement('witness', sent, { outcome: 'conflict', detail: 'a second word' })
+    const refusals = [
+      { ...{ size: 4n, code: 'LOG_NOT_TAKEN' }, detail: 'no room under its name' },
+      // Never sent, and keeps nothing back; of a size that is held; of a larger one.
+      { ...{ size: 5n, code: 'NOTE_REFUSED' }, detail: 'forged' },
+      { ...{ size: 6n, code: 'LOG_NOT_TAKEN' }, detail: 'over' },
+      { ...{ size: 11n, code: 'LOG_NOT_TAKEN' }, detail: 'later' },
+    ]
+    for (const { size, ...failure } of refusals)
+      await notes.recordFailure('folder', { ...sent, size: leafIndex(size) }, failure)
+    await notes.recordPlacement('folder', { ...sent, size: leafIndex(6n) }, { outcome: 'held' })
     await notes.recordPlacement('bucket', sent, { outcome: 'conflict', detail: 'something else is there' })
     const view = (await (await fetch(`${edge.url}/checkpoint/${id}`)).json()) as {
-      positions: { heldBy: unknown }[]
+      positions: { heldBy: unknown; waitsFor: unknown }[]
     }
+    // Nobody has asked the places yet for the first one; the second waits behind a smaller one that was refused.
+    expect(view.positions.map(({ waitsFor }) => waitsFor)).toEqual([
+      [{ place: 'bucket' }, { place: 'folder' }, { place: 'witness' }],
+      [
+        {
+          place: 'folder',
+          failure: {
+            ...{ code: 'LOG_NOT_TAKEN', detail: 'no room under its name' },
+            ...{ since: expect.any(String), at: expect.any(String) },
+          },
+        },
+      ],
+    ])
+    const lines = formatCheckpoint(view as unknown as CheckpointView).join('\n')
+    expect(lines).toContain('conflict at bucket')
+    expect(lines).toMatch(/waits for folder, refused since \S+: LOG_NOT_TAKEN: no room under its name/)
     expect(view.positions.map(({ heldBy }) => heldBy)).toEqual([
       [],
       [

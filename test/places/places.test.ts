@@ -1,11 +1,23 @@
 /** Notes at real places: a folder, a bucket, a topic, a witness that somebody else wrote. */
+
+import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { PutObjectCommand } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { signCheckpoint } from '../../src/domain/evidence/checkpointNote.ts'
 import { cosign, cosignaturesOf, parseWitnessKey, witnessKey } from '../../src/domain/evidence/cosignature.ts'
@@ -14,6 +26,7 @@ import { formatNote, parseNote } from '../../src/domain/evidence/note.ts'
 import { type NotePlaceConfig, notePath } from '../../src/domain/evidence/notePlace.ts'
 import { formatOrigin } from '../../src/domain/evidence/origin.ts'
 import { type Hash, leafIndex, logId } from '../../src/domain/model.ts'
+import type { S3Place } from '../../src/domain/s3Place.ts'
 import { LogNotTaken } from '../../src/errors.ts'
 import type { HeldNote } from '../../src/evidence/auditNotes.ts'
 import { createRecordProducer } from '../../src/kafka/record-producer.ts'
@@ -29,6 +42,7 @@ import { lastingPorts } from '../../stack/ports.ts'
 import { usePlatform } from '../activities/fixture.ts'
 import { taken, testKey } from '../domain/evidence/keys.ts'
 import { checkpointAt, ORIGIN, oldKey } from '../domain/evidence/sampleLog.ts'
+import { until } from '../support/platform.ts'
 import { type S3Server, s3Missing, startS3Server } from '../support/s3.ts'
 import { startWitness, type Witness, witnessMissing } from '../support/witness.ts'
 
@@ -49,10 +63,16 @@ const forgedAt = (size: number): NoteToPlace => {
   return noteAt(size, signCheckpoint({ origin: ORIGIN, size: BigInt(size), root, extensions: [] }, [oldKey]))
 }
 
+const forgedOf = (origin: string, size: number): NoteToPlace => {
+  const root = Buffer.alloc(32, size).toString('latin1') as Hash
+  return noteAt(size, signCheckpoint({ origin, size: BigInt(size), root, extensions: [] }, [oldKey]))
+}
+
 const unavailable = (text: string) => ({
   code: 'PLACE_UNAVAILABLE',
   message: expect.stringContaining(text),
 })
+const notTaken = (text: string) => ({ code: 'LOG_NOT_TAKEN', message: expect.stringContaining(text) })
 
 async function read(config: NotePlaceConfig, s3: S3Server | null = null): Promise<readonly HeldNote[]> {
   const kafka = () => ({
@@ -118,6 +138,62 @@ describe('a folder', () => {
   })
 })
 
+describe('a folder that does not take some logs', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'test-notes-'))
+  const place = createFolderPlace('folder', folder, { limitMs: 300 })
+  const other = (name: string, size: number) => {
+    const root = Buffer.alloc(32, 5).toString('latin1') as Hash
+    const origin = `${ORIGIN}/${name}`
+    const body = { origin, size: BigInt(size), root, extensions: [] }
+    const note = noteAt(size, signCheckpoint(body, [oldKey]))
+    return { note, file: join(folder, notePath(origin, BigInt(size))) }
+  }
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  it.each<[string, (file: string) => void, string]>([
+    ['a file where its folder would be', (file) => writeFileSync(dirname(file), ''), 'ENOTDIR'],
+    ['a folder with the name of the note', (file) => mkdirSync(file, { recursive: true }), 'EISDIR'],
+    ['a link to itself', (file) => symlinkSync(dirname(file), dirname(file)), 'ELOOP'],
+  ])('%s: it says so of the log, and takes others', async (name, spoil, code) => {
+    const { note, file } = other(encodeURIComponent(name), 5)
+    mkdirSync(dirname(dirname(file)), { recursive: true })
+    spoil(file)
+    await expect(place.place(note, context)).rejects.toMatchObject(notTaken(code))
+    expect(await place.place(other(`beside-${code}`, 5).note, context)).toEqual({ outcome: 'held' })
+  })
+
+  it('a name that is longer than the disk takes is about the log', async () => {
+    await expect(place.place(other('x'.repeat(300), 5).note, context)).rejects.toMatchObject(
+      notTaken('ENAMETOOLONG'),
+    )
+  })
+
+  it('what hangs takes one thread, however often it is tried, and keeps nobody else from his', async () => {
+    const { note, file } = other('hangs', 5)
+    mkdirSync(dirname(file), { recursive: true })
+    spawnSync('mkfifo', [file])
+    const hangs = () => expect(place.place(note, context)).rejects.toMatchObject(unavailable('hangs'))
+    await hangs()
+    const startedAt = performance.now()
+    for (let attempt = 0; attempt < 50; attempt++) await hangs()
+    expect(await place.place(other('beside-hanging', 5).note, context)).toEqual({ outcome: 'held' })
+    expect(performance.now() - startedAt).toBeLessThan(300)
+    // Somebody writes into it at last: what was said is judged, and the name is free.
+    writeFileSync(file, note.note)
+    rmSync(file)
+    await until(
+      () =>
+        place.place(note, context).then(
+          ({ outcome }) => outcome === 'held',
+          () => false,
+        ),
+      5_000,
+      () => 'it hangs still',
+    )
+    expect(readFileSync(file, 'utf8')).toBe(note.note)
+  })
+})
+
 describe('a topic', () => {
   it('gets each note with its origin as key, in all replicas', async () => {
     const topic = await broker.makeTopic(3)
@@ -173,6 +249,32 @@ describe.skipIf(noBucket !== null)(`a bucket${noBucket === null ? '' : ` (${noBu
     await server.start()
     expect(await place.place(noteAt(7), context)).toEqual({ outcome: 'held' })
     for (const each of [place, other]) each.close()
+  })
+
+  it('an object that it refuses is about its log, a bucket or a key that is not there about the place', async () => {
+    const made = await server.makeBucket(`b-${randomUUID()}`)
+    const placeIn = (at: S3Place, credentials = server.credentials) =>
+      createBucketPlace('bucket', createObjectStore(at, credentials))
+    const place = placeIn(made)
+    // Where its folder would be there is an object; another one's object is no note by its size.
+    await server.client.send(
+      new PutObjectCommand({ Bucket: made.bucket, Key: dirname(notePath(ORIGIN, 5n)), Body: 'in the way' }),
+    )
+    const large = forgedOf('other.example/log', 5)
+    const Key = notePath('other.example/log', 5n)
+    await server.client.send(
+      new PutObjectCommand({ Bucket: made.bucket, Key, Body: Buffer.alloc(1_000_001) }),
+    )
+    await expect(place.place(noteAt(5), context)).rejects.toMatchObject(notTaken('HTTP 4'))
+    await expect(place.place(large, context)).rejects.toMatchObject(notTaken('more than 1000000 bytes'))
+    expect(await place.place(forgedOf('other.example/beside', 5), context)).toEqual({ outcome: 'held' })
+    const gone = placeIn({ ...made, bucket: `none-${randomUUID()}` })
+    await expect(gone.place(noteAt(5), context)).rejects.toMatchObject(unavailable('NoSuchBucket'))
+    const stranger = placeIn(made, { ...server.credentials, secretAccessKey: 'wrong' })
+    await expect(stranger.place(noteAt(5), context)).rejects.toMatchObject(
+      unavailable('SignatureDoesNotMatch'),
+    )
+    for (const each of [place, gone, stranger]) each.close()
   })
 })
 
@@ -257,7 +359,7 @@ describe.skipIf(noWitness !== null)(`a witness${noWitness === null ? '' : ` (${n
     // No conflict for good: a log that is read again after a loss gets there.
     const cut = signed(short.log, short.origin, 700).then((note) => place.place(note, context))
     await expect(cut).rejects.toThrow(LogNotTaken)
-    await expect(cut).rejects.toMatchObject(unavailable('9000 leaves of this log, which has 700'))
+    await expect(cut).rejects.toMatchObject(notTaken('9000 leaves of this log, which has 700'))
     const grown = await fill({ topic: short.log.identity.topic, count: 9_300 })
     expect(await place.place(await signed(grown, short.origin, 700), context)).toMatchObject({
       outcome: 'superseded',
@@ -270,7 +372,7 @@ describe.skipIf(noWitness !== null)(`a witness${noWitness === null ? '' : ` (${n
   it('that does not know the log, or is away, is asked again later', async () => {
     const { log, origin } = await aLog()
     const note = await signed(log, origin, 300)
-    await expect(placeOf().place(note, context)).rejects.toMatchObject(unavailable('the witness'))
+    await expect(placeOf().place(note, context)).rejects.toMatchObject(notTaken('the witness'))
     const [port = 0] = await lastingPorts(1)
     await expect(placeOf(`http://127.0.0.1:${port}`).place(note, context)).rejects.toMatchObject(
       unavailable('ECONNREFUSED'),
@@ -321,6 +423,7 @@ describe('what answers like no witness', () => {
       context,
     )
 
+  const ofTheLog = ['knows no key', 'does not know this log', '701 leaves of this log, which has 700']
   it.each<[string, RequestListener, string]>([
     ['nothing', (_, response) => response.end(), 'no signature lines'],
     ['a page', (_, response) => response.end('<html>'), 'no signature lines'],
@@ -338,7 +441,7 @@ describe('what answers like no witness', () => {
     bodies = []
     answer = how
     const failure = await place().then(String, (error: Error) => error)
-    expect(failure).toMatchObject(unavailable(why))
+    expect(failure).toMatchObject(ofTheLog.includes(why) ? notTaken(why) : unavailable(why))
     expect(String(failure)).not.toContain('secret')
     expect(bodies.length).toBeLessThan(3)
   })

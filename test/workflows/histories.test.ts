@@ -52,6 +52,7 @@ describe('a recorded history', () => {
     ['createCheckpoint.json', 'storeCheckpoint', 'planReplay'],
     ['scheduledCheckpoint-due.json', 'checkpointDue', 'storeCheckpoint'],
     ['sendNotes-completed.json', 'placeNotes', 'storeCheckpoint'],
+    ['sendNotes-refused.json', 'placeNotes', 'storeCheckpoint'],
     ['verifyLog-damaged.json', 'verifyLogSlice', 'planVerification'],
   ])('%s fails when it tells of another order of activities', async (name, was, other) => {
     const broken = read(name, (text) => text.replaceAll(`"${was}"`, `"${other}"`))

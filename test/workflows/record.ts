@@ -146,6 +146,33 @@ const placeNotes: Activities['placeNotes'] = async () => {
 const sent = harness.play({ ...endless.activities, placeNotes }).replace('replay/', 'send-notes/')
 await client.workflow.execute('sendNotes', { taskQueue, workflowId: sent, args: [{ place: 'kafka:notes' }] })
 await save('sendNotes-completed', sent)
+// A log is refused: its pause is broken off for a new note, ends by itself, and is ended by an operator.
+let looks = 0
+const refusing: Activities['placeNotes'] = async () => {
+  looks++
+  if (looks > 4) return { placed: 1, more: false }
+  const rest = { logId: 7, tries: looks, untilMs: 0, ofPlace: false }
+  return {
+    placed: looks % 2,
+    more: false,
+    rests: { logs: [rest], place: null, flawed: null, untried: false },
+    againInMs: looks === 2 ? 500 : 60_000,
+    failure: { code: 'LOG_NOT_TAKEN', detail: 'it does not know this log' },
+  }
+}
+const unloved = harness
+  .play({ ...endless.activities, placeNotes: refusing })
+  .replace('replay/', 'send-notes/')
+const sending = await client.workflow.signalWithStart('sendNotes', {
+  ...{ taskQueue, workflowId: unloved, args: [{ place: 'kafka:notes' }] },
+  ...{ signal: 'notesWait', signalArgs: [] },
+})
+for (const signal of ['notesWait', 'notesWait', 'tryAgain']) {
+  await sleep(1_000)
+  await sending.signal(signal)
+}
+await sending.result()
+await save('sendNotes-refused', unloved)
 const archived: Activities = { ...endless.activities, storeCheckpoint, ...archiving() }
 const archiveAs = (activities: Activities): string => harness.play(activities).replace('replay/', 'archive/')
 const kept = archiveAs(archived)

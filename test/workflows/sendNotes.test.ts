@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { storeCheckpoint } from '../../activities/storeCheckpoint.ts'
 import {
@@ -14,9 +15,11 @@ import {
 import { parseNote } from '../../src/domain/evidence/note.ts'
 import { formatSigningKey } from '../../src/domain/evidence/noteKeys.ts'
 import { notePath, originOf } from '../../src/domain/evidence/notePlace.ts'
-import { formatOrigin } from '../../src/domain/evidence/origin.ts'
+import { formatOrigin, nameOf } from '../../src/domain/evidence/origin.ts'
+import type { LogState } from '../../src/ports.ts'
 import { workflowIdOfSending } from '../../src/replay/noteRelay.ts'
 import { createTemporalClient, type TemporalClient } from '../../src/replay/temporalClient.ts'
+import { lastingPorts } from '../../stack/ports.ts'
 import { startEdge } from '../api/edge.ts'
 import { taken, testKey } from '../domain/evidence/keys.ts'
 import { appendTo, openLog, useStore } from '../store/fixture.ts'
@@ -155,7 +158,12 @@ it('no note is forgotten, whoever dies, and no checkpoint fails because a place 
   expect(described).toMatchObject({ place: awayName })
 
   const { queries, checkpoints, notes } = store
-  const edge = await startEdge({ queries: { ...queries, ...checkpoints, ...notes } })
+  const edge = await startEdge({
+    queries: {
+      ...{ ...queries, ...checkpoints, ...notes },
+      unplacedNotes: (id) => notes.unplacedNotes(id, [nearName, awayName]),
+    },
+  })
   try {
     const view = (await (await fetch(`${edge.url}/checkpoint/${second}`)).json()) as {
       positions: { heldBy: unknown }[]
@@ -174,6 +182,86 @@ it('no note is forgotten, whoever dies, and no checkpoint fails because a place 
     temporal.client.workflow.execute('sendNotes', { ...bad, args: [{ place: 'nowhere' }] }),
   ).rejects.toMatchObject({ cause: { type: 'UNKNOWN_PLACE' } })
 })
+
+const noWitness = witnessMissing()
+it.skipIf(noWitness !== null)(
+  'a log that a witness refuses, and a place that is away, keep no other note back: not at this place, not at others',
+  { timeout: 600_000 },
+  async () => {
+    const { store } = fixture
+    const queue = `${taskQueue}-refused`
+    const [known, unknown] = [await openLog(store), await openLog(store)]
+    const originOfLog = (log: LogState): string => formatOrigin({ instance: NAME, ...nameOf(log) })
+    const sizes = new Map([known, unknown].map((open) => [open, 0n]))
+    const grow = async (open: typeof known): Promise<string> => {
+      const from = sizes.get(open) ?? 0n
+      const to = from + 20n
+      sizes.set(open, to)
+      expect((await appendTo(store, open, trueEvents(from, to), to)).kind).toBe('appended')
+      const id = randomUUID()
+      await temporal.client.workflow.execute('createCheckpoint', {
+        taskQueue: queue,
+        workflowId: `checkpoint/${id}`,
+        args: [{ topic: open.log.identity.topic }],
+      })
+      return id
+    }
+    const witness = await startWitness()
+    const placesOf = async (id: string) =>
+      (await store.notes.placedNotes(id))
+        .filter(({ place }) => !place.startsWith('file:'))
+        .map(({ place, outcome }) => `${place} ${outcome}`)
+    const there = mkdtempSync(join(folder, 'there-'))
+    // Nobody listens there: each request is refused. The folder is never mounted.
+    const [port = 0] = await lastingPorts(1)
+    try {
+      for (const log of await store.queries.allLogs())
+        if (log.logId !== unknown.log.logId) await witness.knowLog(originOfLog(log), [key.verifierKey.text])
+      const places = [
+        `witness+http://127.0.0.1:${port}/?name=dead#${witness.verifierKey}`,
+        `file://${folder}/never?name=unmounted`,
+        `witness+${witness.url}/?name=picky#${witness.verifierKey}`,
+        `file://${there}?name=there`,
+      ]
+      const worker = startWorker({ NOTE_PLACES: places.join(','), TEMPORAL_TASK_QUEUE: queue })
+      await worker.says(/taking work from Temporal/)
+      const refused = await grow(unknown)
+      await until(async () => (await standing('picky')).refusedLogs === 1, 30_000, outputs)
+      const { topic } = unknown.log.identity
+      expect(await standing('picky')).toMatchObject({ refused: [{ topic, code: 'LOG_NOT_TAKEN' }] })
+      // Its fourth attempt comes in some seconds: until then it rests.
+      await sleep(3_500)
+      const took: number[] = []
+      for (let round = 0; round < 4; round++) {
+        const id = await grow(known)
+        const startedAt = performance.now()
+        await until(async () => (await placesOf(id)).includes('picky held'), 20_000, outputs)
+        await until(async () => (await placesOf(id)).includes('there held'), 20_000, outputs)
+        took.push(performance.now() - startedAt)
+        await sleep(300)
+      }
+      expect(Math.max(...took)).toBeLessThan(2_000)
+      expect(await placesOf(refused)).toEqual(['there held'])
+      expect((await standing('dead')).failure?.code).toBe('PLACE_UNAVAILABLE')
+      // The operator of the witness is told of the log; whoever does not want to wait says so.
+      await witness.knowLog(originOfLog(unknown.log), [key.verifierKey.text])
+      const handle = temporal.client.workflow.getHandle(workflowIdOfSending(queue, 'picky'))
+      await handle.signal('tryAgain')
+      const startedAt = performance.now()
+      expect(await handle.result()).toMatchObject({ place: 'picky' })
+      expect(performance.now() - startedAt).toBeLessThan(2_000)
+      expect(await placesOf(refused)).toEqual(['picky held', 'there held'])
+      expect(await standing('picky')).toMatchObject({ waiting: 0, refusedLogs: 0 })
+    } finally {
+      for (const place of ['dead', 'unmounted', 'picky'])
+        await temporal.client.workflow
+          .getHandle(workflowIdOfSending(queue, place))
+          .terminate()
+          .catch(() => undefined)
+      await witness.close()
+    }
+  },
+)
 
 const missing = s3Missing() ?? witnessMissing()
 it.skipIf(missing !== null)(

@@ -4,9 +4,10 @@ import { type CheckpointRequest, parseCheckpointRequest } from '../../domain/che
 import { formatKeyList } from '../../domain/evidence/keyPeriods.ts'
 import { topicName, uuidText } from '../../domain/requestFields.ts'
 import { ServiceError } from '../../errors.ts'
+import type { Checkpoint } from '../../ports.ts'
 import { type Action, handleAction } from '../actions.ts'
 import { within } from '../deadline.ts'
-import type { CheckpointView } from '../operations.ts'
+import type { ApiQueries, CheckpointView } from '../operations.ts'
 import { presentCheckpoint } from '../present.ts'
 import { partitionField, readPathPart, readQuery, refuseQuery } from '../queryFields.ts'
 import { otherMethods, routed } from '../respond.ts'
@@ -38,7 +39,7 @@ export function addCheckpointRoutes(app: Express, deps: ApiDependencies): void {
       const id = readPathPart(uuidText, req, 'id')
       const checkpoint = await within(readTimeoutMs, () => queries.getCheckpoint(id))
       if (checkpoint === null) throw new ServiceError('CHECKPOINT_NOT_FOUND', `There is no checkpoint ${id}`)
-      res.json(presentCheckpoint(checkpoint, await within(readTimeoutMs, () => queries.placedNotes(id))))
+      res.json(await withNotes(queries, checkpoint))
     })
     .all(otherMethods(['GET'], methodNotAllowed))
 
@@ -70,10 +71,16 @@ export function addCheckpointRoutes(app: Express, deps: ApiDependencies): void {
       const where = readQuery(latestQuery, req)
       const checkpoint = await within(readTimeoutMs, () => queries.latestCheckpoint(where))
       if (checkpoint === null) throw new ServiceError('CHECKPOINT_NOT_FOUND', noneYet(where))
-      const placed = await within(readTimeoutMs, () => queries.placedNotes(checkpoint.id))
-      res.json(presentCheckpoint(checkpoint, placed))
+      res.json(await withNotes(queries, checkpoint))
     })
     .all(otherMethods(['GET'], methodNotAllowed))
+}
+
+async function withNotes(queries: ApiQueries, checkpoint: Checkpoint): Promise<CheckpointView> {
+  const { id } = checkpoint
+  const read = () => Promise.all([queries.placedNotes(id), queries.unplacedNotes(id)])
+  const [placed, unplaced] = await within(readTimeoutMs, read)
+  return presentCheckpoint(checkpoint, placed, unplaced)
 }
 
 const consistencyQuery = z.strictObject({

@@ -1,0 +1,98 @@
+/** When notes that a place did not take are tried again: each log by itself, and nobody else waits for it. */
+
+/** Failures that came one after another, and when the next attempt may be made, ms since the epoch. */
+export interface Rest {
+  readonly tries: number
+  readonly untilMs: number
+}
+
+/** A log of which a place did not take a note. */
+export interface LogRest extends Rest {
+  readonly logId: number
+  /** The place took nothing else either: with the first note that it takes, this log is tried again at once. */
+  readonly ofPlace: boolean
+}
+
+/** What is left over after a look at the notes that wait at a place. Goes through Temporal as JSON. */
+export interface PlaceRests {
+  readonly logs: readonly LogRest[]
+  /** The place took nothing: until then only logs are tried that have not failed. */
+  readonly place: Rest | null
+  /** Notes that are not what their rows say: they are looked at again. */
+  readonly flawed: Rest | null
+  /** Logs that have not been tried, since the place took nothing. */
+  readonly untried: boolean
+}
+
+export const NO_RESTS: PlaceRests = { logs: [], place: null, flawed: null, untried: false }
+
+const FIRST_PAUSE_MS = 1_000
+const MAX_PAUSE_MS = 60_000
+/** Logs that are remembered; of a place that refuses more, the others are tried with each look. */
+export const MAX_LOG_RESTS = 2_000
+
+/** 1 s, 2 s, 4 s … up to a minute. */
+const pauseMs = (tries: number): number =>
+  Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(Math.max(tries, 1) - 1, 30))
+
+/** Another worker's clock may have set the time: nobody waits longer than a pause. */
+export const isResting = ({ untilMs }: Rest, nowMs: number): boolean =>
+  untilMs > nowMs && untilMs - nowMs <= MAX_PAUSE_MS
+
+export const restAfter = (before: Rest | null | undefined, nowMs: number): Rest => {
+  const tries = (before?.tries ?? 0) + 1
+  return { tries, untilMs: nowMs + pauseMs(tries) }
+}
+
+/** What one look at a place came to. */
+export interface LookResult {
+  readonly nowMs: number
+  /** Notes of which it is known now what became of them. */
+  readonly placed: number
+  /** Logs that failed; whether it was about the log alone. */
+  readonly failed: ReadonlyMap<number, { readonly ofLog: boolean }>
+  /** Logs that were left for another time, whatever they waited for. */
+  readonly kept: (rest: LogRest) => boolean
+  /** It was broken off: nothing but failures of the place. */
+  readonly away: boolean
+  readonly untried: boolean
+  readonly flawed: boolean
+}
+
+/** What rests after a look; null when nothing does. */
+export function restsAfter(before: PlaceRests, look: LookResult): PlaceRests | null {
+  const { nowMs, placed, failed, kept } = look
+  const known = new Map(before.logs.map((rest) => [rest.logId, rest]))
+  const again = [...failed].map(([logId, { ofLog }]) => ({
+    logId,
+    ...restAfter(known.get(logId), nowMs),
+    ofPlace: !ofLog && placed === 0,
+  }))
+  const logs = [...before.logs.filter((rest) => !failed.has(rest.logId) && kept(rest)), ...again]
+  const place = look.away ? restAfter(before.place, nowMs) : placed > 0 ? null : restingStill(before, nowMs)
+  const flawed = look.flawed ? restAfter(before.flawed, nowMs) : null
+  if (logs.length === 0 && place === null && flawed === null) return null
+  return { logs: logs.slice(0, MAX_LOG_RESTS), place, flawed, untried: look.untried }
+}
+
+/** Also when its time is over: the count goes on with the next failure. */
+const restingStill = ({ place, logs }: PlaceRests, nowMs: number): Rest | null =>
+  place !== null && (isResting(place, nowMs) || logs.some(({ ofPlace }) => ofPlace)) ? place : null
+
+/**
+ * When to look again, if nothing new comes. `tookMs`: of the last look. While there are logs that have not been tried they are
+ * not made to wait for the place's pause: it may have been others that failed.
+ */
+export function againInMs(
+  { logs, place, flawed, untried }: PlaceRests,
+  nowMs: number,
+  tookMs: number,
+): number {
+  if (untried) return Math.max(FIRST_PAUSE_MS, Math.min(tookMs, MAX_PAUSE_MS))
+  const placeMs = place !== null && isResting(place, nowMs) ? place.untilMs - nowMs : 0
+  const due = [...logs, ...(flawed === null ? [] : [flawed])].map((rest) =>
+    isResting(rest, nowMs) ? rest.untilMs - nowMs : 0,
+  )
+  const first = due.length === 0 ? FIRST_PAUSE_MS : due.reduce((one, other) => Math.min(one, other))
+  return Math.max(first, placeMs, due.length > MAX_LOG_RESTS - 1 ? MAX_PAUSE_MS : 0, 10)
+}
