@@ -70,6 +70,19 @@ table dead_letters
   kafka_timestamp bigint not null
   leaf_hash bytea not null
   ingested_at timestamp with time zone not null
+table detached_hashes
+  detachment bigint not null
+  log_id integer not null
+  from_leaf bigint not null
+  hashes bytea not null
+table detached_leaves
+  detachment bigint not null
+  log_id integer not null
+  from_leaf bigint not null
+  to_leaf bigint not null
+  from_offset bigint not null
+  to_offset bigint not null
+  archives uuid[] not null
 table detached_partitions
   sequence bigint not null generated always as identity
   day date not null
@@ -263,6 +276,12 @@ checkpoints checkpoints_sequence_key UNIQUE (sequence)
 dead_letters dead_letters_leaf_hash CHECK ((octet_length(leaf_hash) = 32))
 dead_letters dead_letters_offsets CHECK ((last_offset >= "offset"))
 dead_letters dead_letters_pkey PRIMARY KEY (log_id, "offset")
+detached_hashes detached_hashes_detachment_detached_partitions_sequence_fk FOREIGN KEY (detachment) REFERENCES detached_partitions(sequence)
+detached_hashes detached_hashes_length CHECK ((((octet_length(hashes) >= 32) AND (octet_length(hashes) <= 8192)) AND ((octet_length(hashes) % 32) = 0)))
+detached_hashes detached_hashes_pkey PRIMARY KEY (detachment, log_id, from_leaf)
+detached_leaves detached_leaves_detachment_detached_partitions_sequence_fk FOREIGN KEY (detachment) REFERENCES detached_partitions(sequence)
+detached_leaves detached_leaves_pkey PRIMARY KEY (detachment, log_id, from_leaf)
+detached_leaves detached_leaves_range CHECK (((to_leaf > from_leaf) AND (to_offset > from_offset)))
 detached_partitions detached_partitions_pkey PRIMARY KEY (sequence)
 gaps gaps_leaf_hash CHECK ((octet_length(leaf_hash) = 32))
 gaps gaps_offsets CHECK ((to_offset > from_offset))
@@ -326,6 +345,10 @@ CREATE UNIQUE INDEX checkpoints_pkey ON public.checkpoints USING btree (id)
 CREATE UNIQUE INDEX checkpoints_sequence_key ON public.checkpoints USING btree (sequence)
 CREATE INDEX checkpoints_topic_sequence ON public.checkpoints USING btree (topic, sequence)
 CREATE UNIQUE INDEX dead_letters_pkey ON public.dead_letters USING btree (log_id, "offset")
+CREATE INDEX detached_hashes_log ON public.detached_hashes USING btree (log_id, from_leaf)
+CREATE UNIQUE INDEX detached_hashes_pkey ON public.detached_hashes USING btree (detachment, log_id, from_leaf)
+CREATE INDEX detached_leaves_log ON public.detached_leaves USING btree (log_id, from_leaf)
+CREATE UNIQUE INDEX detached_leaves_pkey ON public.detached_leaves USING btree (detachment, log_id, from_leaf)
 CREATE UNIQUE INDEX detached_partitions_pkey ON public.detached_partitions USING btree (sequence)
 CREATE UNIQUE INDEX gaps_pkey ON public.gaps USING btree (log_id, from_offset)
 CREATE UNIQUE INDEX legal_holds_pkey ON public.legal_holds USING btree (sequence)
@@ -365,6 +388,8 @@ A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.arc
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.checkpoint_positions FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.checkpoints FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.dead_letters FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.detached_hashes FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.detached_leaves FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.detached_partitions FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.events FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.gaps FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
@@ -510,10 +535,17 @@ AS $function$
 DECLARE
   partition text := 'events_' || to_char(day, 'YYYYMMDD');
   found bigint;
+  tenants text[];
+  topics text[];
   held text;
   needed text;
   missing record;
+  made bigint;
 BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'a day can be detached only in a transaction that is read committed'
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'ISOLATION';
+  END IF;
   IF day IS NULL OR coalesce(reason, '') = '' THEN
     RAISE EXCEPTION 'a day and a reason are needed' USING ERRCODE = 'invalid_parameter_value';
   END IF;
@@ -526,20 +558,13 @@ BEGIN
     RAISE EXCEPTION 'there is no partition for the day %', day
       USING ERRCODE = 'undefined_table', HINT = 'NO_PARTITION';
   END IF;
-  -- Nobody sets a hold, or adds a row, between the look and the deed.
-  LOCK TABLE public.legal_holds IN SHARE MODE;
+  -- Nobody adds a row between the look and the deed.
   EXECUTE format('LOCK TABLE public.%I IN SHARE MODE', partition);
-  EXECUTE format($sql$
-    WITH holds AS (
-      SELECT DISTINCT ON (h.scope, h.subject) h.scope, h.subject, h.held FROM public.legal_holds h
-       ORDER BY h.scope, h.subject, h.sequence DESC)
-    SELECT h.scope || ' ' || h.subject FROM holds h
-     WHERE h.held AND (
-       (h.scope = 'tenant' AND EXISTS (SELECT FROM public.%1$I e WHERE e.tenant_id = h.subject))
-       OR (h.scope = 'topic' AND EXISTS (
-         SELECT FROM public.partition_logs l WHERE l.topic = h.subject
-            AND EXISTS (SELECT FROM public.%1$I e WHERE e.log_id = l.id))))
-     ORDER BY 1 LIMIT 1$sql$, partition) INTO held;
+  EXECUTE format('SELECT count(*) FROM public.%I', partition) INTO found;
+  EXECUTE format('SELECT ARRAY(SELECT DISTINCT tenant_id FROM public.%I)', partition) INTO tenants;
+  EXECUTE format('SELECT ARRAY(SELECT DISTINCT l.topic FROM public.partition_logs l
+                                WHERE EXISTS (SELECT FROM public.%I e WHERE e.log_id = l.id))', partition) INTO topics;
+  held := public.hold_on(tenants, topics);
   IF held IS NOT NULL THEN
     RAISE EXCEPTION 'a legal hold on the % keeps the day %', held, day
       USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'HELD';
@@ -557,29 +582,53 @@ BEGIN
       missing.topic, missing.partition, missing.incarnation, missing.first, day
       USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'NOT_ARCHIVED';
   END IF;
-  EXECUTE format($sql$
-    WITH newest AS (
-      SELECT DISTINCT ON (l.topic, l.partition) l.id, l.topic, l.partition, l.size FROM public.partition_logs l
-       ORDER BY l.topic, l.partition, l.incarnation DESC),
-    tails AS (
-      SELECT n.*, n.size AS until FROM newest n
-      UNION ALL
-      SELECT n.*, p.size FROM newest n
-       CROSS JOIN LATERAL (SELECT c.size FROM public.checkpoint_positions c WHERE c.log_id = n.id AND c.note IS NOT NULL
-                            ORDER BY c.size DESC LIMIT 1) p)
-    SELECT t.topic || '/' || t.partition FROM tails t
-     WHERE EXISTS (SELECT FROM public.%I e WHERE e.log_id = t.id AND e.leaf_index < t.until
-                      AND e.leaf_index >= (t.until - 1) - (t.until - 1) %% 256)
-     ORDER BY 1 LIMIT 1$sql$, partition) INTO needed;
+  INSERT INTO public.detached_partitions (day, name, rows, reason, detached_by)
+  VALUES (day, partition, found, reason, session_user) RETURNING sequence INTO made;
+  IF public.record_detached_leaves(made, partition) <> found THEN
+    RAISE EXCEPTION 'several rows of the day % claim one leaf: verify the log', day
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'DAMAGED';
+  END IF;
+  -- A hold that was accepted by now keeps the day; one that comes later waits for the end of this transaction. So does a
+  -- checkpoint.
+  LOCK TABLE public.legal_holds, public.checkpoint_positions IN SHARE MODE;
+  held := public.hold_on(tenants, topics);
+  IF held IS NOT NULL THEN
+    RAISE EXCEPTION 'a legal hold on the % keeps the day %', held, day
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'HELD';
+  END IF;
+  WITH newest AS (
+    SELECT DISTINCT ON (l.topic, l.partition) l.id, l.topic, l.partition, l.size FROM public.partition_logs l
+     ORDER BY l.topic, l.partition, l.incarnation DESC),
+  tails AS (
+    SELECT n.*, n.size AS until FROM newest n
+    UNION ALL
+    SELECT n.*, p.size FROM newest n
+     CROSS JOIN LATERAL (SELECT c.size FROM public.checkpoint_positions c WHERE c.log_id = n.id AND c.note IS NOT NULL
+                          ORDER BY c.size DESC LIMIT 1) p)
+  SELECT t.topic || '/' || t.partition INTO needed FROM tails t
+   WHERE EXISTS (SELECT FROM public.detached_leaves d WHERE d.detachment = made
+                    AND d.log_id = t.id AND d.from_leaf < t.until
+                    AND d.to_leaf > (t.until - 1) - (t.until - 1) % 256)
+   ORDER BY 1 LIMIT 1;
   IF needed IS NOT NULL THEN
     RAISE EXCEPTION 'the root of % needs leaves of the day %: its end, or its largest signed checkpoint, is fewer than 256 leaves away',
       needed, day USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'NEEDED';
   END IF;
-  EXECUTE format('SELECT count(*) FROM public.%I', partition) INTO found;
+  SELECT c.checkpoint_id::text INTO needed FROM public.checkpoint_positions c
+    JOIN public.detached_leaves d ON d.detachment = made AND d.log_id = c.log_id
+     AND d.from_leaf < c.size AND d.to_leaf > c.size - c.size % 256
+   WHERE c.size % 256 <> 0 AND NOT EXISTS (
+     SELECT FROM public.detached_hashes h WHERE h.detachment = d.detachment AND h.log_id = c.log_id
+        AND h.from_leaf >> 8 = c.size >> 8)
+   LIMIT 1;
+  IF needed IS NOT NULL THEN
+    RAISE EXCEPTION 'the checkpoint % was made meanwhile, and ends among leaves of the day %: detach it again', needed, day
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'NEEDED';
+  END IF;
   EXECUTE format('ALTER TABLE public.events DETACH PARTITION public.%I', partition);
+  -- Verification goes on reading the table as long as it stands.
   EXECUTE format('REVOKE ALL ON public.%I FROM PUBLIC, streaming_ingest_app', partition);
-  INSERT INTO public.detached_partitions (day, name, rows, reason, detached_by)
-  VALUES (day, partition, found, reason, session_user);
+  EXECUTE format('GRANT SELECT ON public.%I TO streaming_ingest_app', partition);
   RETURN found;
 END
 $function$
@@ -623,6 +672,18 @@ BEGIN
   RETURN NEW;
 END
 $function$
+CREATE OR REPLACE FUNCTION public.hold_on(tenants text[], topics text[])
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  SELECT h.scope || ' ' || h.subject
+    FROM (SELECT DISTINCT ON (scope, subject) scope, subject, held FROM public.legal_holds
+           ORDER BY scope, subject, sequence DESC) h
+   WHERE h.held AND ((h.scope = 'tenant' AND h.subject = ANY (tenants)) OR (h.scope = 'topic' AND h.subject = ANY (topics)))
+   ORDER BY 1 LIMIT 1
+$function$
 CREATE OR REPLACE FUNCTION public.keep_plan()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -660,6 +721,46 @@ BEGIN
     SELECT max(l.incarnation) FROM public.partition_logs l
      WHERE l.topic = NEW.topic AND l.partition = NEW.partition), 0);
   RETURN NEW;
+END
+$function$
+CREATE OR REPLACE FUNCTION public.record_detached_leaves(detachment bigint, partition text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+  leaves bigint;
+BEGIN
+  EXECUTE format($sql$
+    INSERT INTO public.detached_leaves (detachment, log_id, from_leaf, to_leaf, from_offset, to_offset, archives)
+    SELECT $1, r.log_id, r.from_leaf, r.to_leaf, r.from_offset, r.to_offset, ARRAY(
+             SELECT a.archive_id FROM public.archive_logs a
+               JOIN public.archive_results v ON v.archive_id = a.archive_id AND v.status = 'verified'
+              WHERE a.log_id = r.log_id AND a.from_leaf < r.to_leaf AND a.to_leaf > r.from_leaf
+              ORDER BY a.from_leaf, a.archive_id)
+      FROM (SELECT e.log_id, min(e.leaf_index) AS from_leaf, max(e.leaf_index) + 1 AS to_leaf,
+                   min(e."offset") AS from_offset, max(e."offset") + 1 AS to_offset
+              FROM (SELECT log_id, leaf_index, "offset",
+                           leaf_index - dense_rank() OVER (PARTITION BY log_id ORDER BY leaf_index) AS run
+                      FROM public.%I) e
+             GROUP BY e.log_id, e.run) r$sql$, partition) USING detachment;
+  EXECUTE format($sql$
+    WITH held AS MATERIALIZED (
+      SELECT log_id, leaf_index >> 8 AS block, count(*) AS leaves FROM public.%1$I GROUP BY 1, 2),
+    blocks AS MATERIALIZED (
+      SELECT h.log_id, h.block FROM held h
+       WHERE h.leaves < 256 OR EXISTS (
+         SELECT FROM public.checkpoint_positions c
+          WHERE c.log_id = h.log_id AND c.size > h.block << 8 AND c.size < (h.block + 1) << 8))
+    INSERT INTO public.detached_hashes (detachment, log_id, from_leaf, hashes)
+    SELECT $1, e.log_id, min(e.leaf_index), string_agg(e.leaf_hash, ''::bytea ORDER BY e.leaf_index)
+      FROM (SELECT t.log_id, b.block, t.leaf_index, t.leaf_hash, t.leaf_index
+                   - dense_rank() OVER (PARTITION BY t.log_id, b.block ORDER BY t.leaf_index) AS run
+              FROM public.%1$I t JOIN blocks b ON b.log_id = t.log_id AND b.block = t.leaf_index >> 8) e
+     GROUP BY e.log_id, e.block, e.run$sql$, partition) USING detachment;
+  SELECT coalesce(sum(l.to_leaf - l.from_leaf), 0) INTO leaves FROM public.detached_leaves l
+   WHERE l.detachment = record_detached_leaves.detachment;
+  RETURN leaves;
 END
 $function$
 CREATE OR REPLACE FUNCTION public.reject_change()
@@ -708,6 +809,8 @@ SELECT on public.archives
 SELECT on public.checkpoint_positions
 SELECT on public.checkpoints
 SELECT on public.dead_letters
+SELECT on public.detached_hashes
+SELECT on public.detached_leaves
 SELECT on public.detached_partitions
 SELECT on public.events
 SELECT on public.gaps

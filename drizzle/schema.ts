@@ -505,6 +505,51 @@ export const detachedPartitions = pgTable('detached_partitions', {
   detachedBy: text('detached_by').notNull(),
 })
 
+/** Which leaves of a log went away with a day: runs without holes, as its table had them. Written with the detachment. */
+export const detachedLeaves = pgTable(
+  'detached_leaves',
+  {
+    detachment: int8('detachment')
+      .notNull()
+      .references(() => detachedPartitions.sequence),
+    logId: integer('log_id').notNull(),
+    fromLeaf: int8('from_leaf').notNull(),
+    /** Exclusive. */
+    toLeaf: int8('to_leaf').notNull(),
+    fromOffset: int8('from_offset').notNull(),
+    toOffset: int8('to_offset').notNull(),
+    /** Verified archives with leaves of the run. */
+    archives: uuid('archives').array().notNull(),
+  },
+  (t) => [
+    primaryKey({ name: 'detached_leaves_pkey', columns: [t.detachment, t.logId, t.fromLeaf] }),
+    index('detached_leaves_log').on(t.logId, t.fromLeaf),
+    check('detached_leaves_range', sql`${t.toLeaf} > ${t.fromLeaf} and ${t.toOffset} > ${t.fromOffset}`),
+  ],
+)
+
+/** Leaf hashes of a day that went away, of blocks of 256 leaves that its rows alone do not fill, or in which a checkpoint ends. */
+export const detachedHashes = pgTable(
+  'detached_hashes',
+  {
+    detachment: int8('detachment')
+      .notNull()
+      .references(() => detachedPartitions.sequence),
+    logId: integer('log_id').notNull(),
+    fromLeaf: int8('from_leaf').notNull(),
+    /** 32 bytes of each leaf from there on; never of two blocks. */
+    hashes: bytea('hashes').notNull(),
+  },
+  (t) => [
+    primaryKey({ name: 'detached_hashes_pkey', columns: [t.detachment, t.logId, t.fromLeaf] }),
+    index('detached_hashes_log').on(t.logId, t.fromLeaf),
+    check(
+      'detached_hashes_length',
+      sql`octet_length(${t.hashes}) between 32 and 8192 and octet_length(${t.hashes}) % 32 = 0`,
+    ),
+  ],
+)
+
 /** What became of a note at a place outside the database, once for each place, log and size. Append-only. */
 export const notePlacements = pgTable(
   'note_placements',

@@ -103,7 +103,7 @@ export function createArchiveTools(options: ToolsOptions): ArchiveTools {
         await database.close()
       }
     },
-    detach: (input) => detachPartition(ownerUrl(config), input),
+    detach: (input) => detachPartition(ownerUrl(config), input, signal),
   }
 }
 

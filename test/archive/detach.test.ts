@@ -1,37 +1,18 @@
 /** A day leaves the log by its owner's hand alone, and only when archives hold all of it and no legal hold keeps it. */
-import { randomUUID } from 'node:crypto'
 import { afterEach, expect, it } from 'vitest'
 import type { HoldScope } from '../../src/domain/archive/hold.ts'
-import { leafIndex, offset } from '../../src/domain/model.ts'
-import { ServiceError } from '../../src/errors.ts'
-import { detachPartition } from '../../src/store/archive/detach.ts'
-import { ageLog, appendTo, type OpenLog, openLog } from '../store/fixture.ts'
+import { leafIndex } from '../../src/domain/model.ts'
+import type { ServiceError } from '../../src/errors.ts'
+import { ageLog, appendTo, openLog } from '../store/fixture.ts'
 import { withClient } from '../support/database.ts'
 import { until } from '../support/platform.ts'
 import { trueEvents } from '../verification/trueLog.ts'
 import { verifyWhole } from '../verification/verifyWhole.ts'
+import { AGE, day, table, useDays } from './detachFixture.ts'
 import { recoverInto, rowsOf, useArchives } from './fixture.ts'
 
 const { platform, makeFolder, archive, emptyDatabase } = useArchives('detach')
-const DAY_MS = 86_400_000
-const AGE = 10
-
-const day = (daysAgo: number): string => new Date(Date.now() - daysAgo * DAY_MS).toISOString().slice(0, 10)
-const table = (of: string): string => `events_${of.replaceAll('-', '')}`
-
-const detach = (of: string, url = platform.database.adminUrl, reason = 'archived'): Promise<string> =>
-  detachPartition(url, { day: of, reason }).then(
-    ({ events }) => events,
-    (error: unknown) => (error instanceof ServiceError ? `${error.code}: ${error.message}` : String(error)),
-  )
-
-const attachAgain = (of: string): Promise<unknown> =>
-  withClient(platform.database.adminUrl, (client) => {
-    const to = new Date(Date.parse(of) + DAY_MS).toISOString().slice(0, 10)
-    return client.query(
-      `alter table events attach partition ${table(of)} for values from ('${of} 00:00+00') to ('${to} 00:00+00')`,
-    )
-  })
+const { detach, attachAgain, signedAt, oldLog } = useDays({ platform })
 
 afterEach(async () => {
   for (const hold of (await platform.store.holds.listHolds()).filter(({ held }) => held))
@@ -40,31 +21,6 @@ afterEach(async () => {
 
 const hold = (scope: HoldScope, subject: string, held = true) =>
   platform.store.holds.putHold({ scope, subject, reason: 'a case' }, held, 'ada')
-
-/** As if a checkpoint had been signed of so many leaves. */
-async function signedAt({ log }: OpenLog, size: bigint): Promise<void> {
-  const { topic, partition } = log.identity
-  const rootHash = await platform.store.reader.rootAt(log.logId, leafIndex(size))
-  const position = {
-    logId: log.logId,
-    partition,
-    offset: offset(size),
-    size: leafIndex(size),
-    rootHash,
-    note: 'x',
-  }
-  const asked = { id: randomUUID(), topic, partition: null, offset: null, createdBy: 'test' }
-  await platform.store.checkpoints.insertCheckpoint({ ...asked, positions: [position] })
-}
-
-/** 300 events some days ago, and 400 of today: enough for the tail of the log to be of today. */
-async function oldLog(): Promise<OpenLog> {
-  const open = await openLog(platform.store)
-  await appendTo(platform.store, open, trueEvents(0n, 300n), 300n)
-  await ageLog({ ...platform, connections: platform.connections }, open, AGE)
-  await appendTo(platform.store, open, trueEvents(300n, 700n), 700n)
-  return open
-}
 
 it('not before verified archives hold every leaf of it', { timeout: 60_000 }, async () => {
   const open = await oldLog()
@@ -81,7 +37,7 @@ it('not before verified archives hold every leaf of it', { timeout: 60_000 }, as
   const before = await rowsOf(platform.database.adminUrl, topic)
 
   // What does not allow it.
-  expect(await detach(of, platform.database.appUrl)).toMatch(/^FORBIDDEN/)
+  expect(await detach(of, { url: platform.database.appUrl })).toMatch(/^FORBIDDEN/)
   expect(await detach(day(0))).toMatch(/^BAD_REQUEST: the day .* is too young/)
   expect(await detach(day(2))).toMatch(/too young/)
   expect(await detach('2020-01-01')).toMatch(/^BAD_REQUEST: there is no partition/)
@@ -90,7 +46,7 @@ it('not before verified archives hold every leaf of it', { timeout: 60_000 }, as
     ['yesterday', 'x'],
     [of, ' '],
   ] as const)
-    expect(await detach(bad, platform.database.adminUrl, reason)).toMatch(/^BAD_REQUEST/)
+    expect(await detach(bad, { reason })).toMatch(/^BAD_REQUEST/)
   await hold('topic', topic)
   expect(await detach(of)).toBe(`HELD: a legal hold on the topic ${topic} keeps the day ${of}`)
   await hold('topic', topic, false)

@@ -72,6 +72,14 @@ export async function ageLog(fixture: Fixture, open: OpenLog, days: number): Pro
     }
     await client.query("update moved set ingested_at = ingested_at - $1 * interval '1 day'", [days])
     await client.query('insert into events select * from moved')
+    for (const name of ['dead_letters', 'gaps']) {
+      await client.query(`alter table ${name} disable trigger user`)
+      await client.query(
+        `update ${name} set ingested_at = ingested_at - $2 * interval '1 day' where log_id = $1`,
+        [id, days],
+      )
+      await client.query(`alter table ${name} enable always trigger reject_change`)
+    }
     await client.query(
       'alter table log_nodes disable trigger user; alter table partition_logs disable trigger user',
     )

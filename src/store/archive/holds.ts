@@ -8,6 +8,8 @@ import { guarded } from '../failure.ts'
 import { inTransaction, onlyRow } from '../transaction.ts'
 
 const TRANSACTION_TIMEOUT_MS = 30_000
+/** A day that is being detached locks the holds for its last moment only; who waits longer may ask again. */
+const LOCK_TIMEOUT = sql.raw("'3s'")
 /** Beside the other locks of the store. */
 const LOCK = sql.raw('1937010286, 5')
 /** Far more subjects than anybody holds. */
@@ -29,6 +31,7 @@ export function createHoldStore(database: Database): HoldStore {
     putHold: ({ scope, subject, reason }, held, createdBy) =>
       guarded('recording a legal hold', () =>
         inTransaction(database.readers, TRANSACTION_TIMEOUT_MS, async (tx) => {
+          await tx.execute(sql`set local lock_timeout = ${LOCK_TIMEOUT}`)
           await tx.execute(sql`select pg_advisory_xact_lock(${LOCK})`)
           const { rows } = await tx.execute<{ held: boolean }>(sql`
             select held from public.legal_holds where scope = ${scope} and subject = ${subject}
