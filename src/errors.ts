@@ -32,6 +32,7 @@ const codes = {
   SIGNING_KEY_REFUSED: { status: 409, retry: false, title: 'The key cannot sign for this installation' },
   EVENT_NOT_FOUND: { status: 404, retry: false, title: 'There is no such event' },
   LOG_DAMAGED: { status: 409, retry: false, title: 'A stored event does not match its hash' },
+  DETACHED: { status: 410, retry: false, title: 'The events went away with a detached day' },
   PRODUCER_KEY_MISSING: { status: 409, retry: false, title: 'The source has no valid key to verify with' },
   PRODUCERS_FULL: { status: 409, retry: false, title: 'There are as many keys or sources as there may be' },
   // archives and recovery

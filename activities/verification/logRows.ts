@@ -142,7 +142,8 @@ function deadLetterStream(
       for (const row of rows) addDeadLetter(sheet, row, verdict, repeats)
       if (repeats.length > 0) {
         const ids = repeats.map(({ id }) => id)
-        markUnfounded(sheet, repeats, await audit.eventsWithIds(logId, ids))
+        const earlier = await audit.eventsWithIds(logId, ids)
+        markUnfounded(sheet, repeats, earlier, await audit.firstGone(logId))
       }
       const last = rows.at(-1)
       if (last === undefined) stream.ended = true

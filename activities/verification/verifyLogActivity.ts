@@ -1,9 +1,10 @@
 import { hashToHex } from '../../src/domain/hash.ts'
 import { rootOf } from '../../src/domain/merkle.ts'
 import { logId } from '../../src/domain/model.ts'
+import type { DetachedCount } from '../../src/domain/verification/detachedLeaves.ts'
 import { isDamaged } from '../../src/domain/verification/finding.ts'
 import { type Progress, type ProgressJson, progressToJson } from '../../src/domain/verification/progress.ts'
-import type { VerifiedPart } from '../../src/domain/verification/view.ts'
+import type { DetachedDayView, DetachedView, VerifiedPart } from '../../src/domain/verification/view.ts'
 import { ServiceError } from '../../src/errors.ts'
 import type { VerifySliceInput } from '../contract.ts'
 import type {
@@ -63,14 +64,15 @@ async function record(
   progress: Progress,
 ): Promise<void> {
   const { topic, partition, incarnation } = await nameOf(deps, id)
-  const { findings, size, counts, blocks, head, endOffset } = progress
+  const { findings, size, counts, blocks, head, endOffset, detached } = progress
+  const unknown = findings.counts.missing === undefined ? [] : await deps.audit.unknownDays()
   const [first] = findings.kept
   const part: VerifiedPart = {
     topic,
     partition,
     incarnation,
     verdict: isDamaged(findings) ? 'damaged' : 'intact',
-    checked: String(size),
+    checked: String(size - detached.leaves),
     counts: {
       events: String(counts.events),
       deadLetters: String(counts.deadLetters),
@@ -79,6 +81,8 @@ async function record(
       checkpoints: String(counts.checkpoints),
     },
     offsetsBehindLastRow: String(head.nextOffset > endOffset ? head.nextOffset - endOffset : 0n),
+    ...(detached.leaves > 0n && { detached: await detachedView(deps, id, detached) }),
+    ...(unknown.length > 0 && { unknownDetachedDays: unknown }),
     rootHash: hashToHex(rootOf(blocks, size)),
     found: findings.counts,
     ...(first !== undefined && { first }),
@@ -87,6 +91,18 @@ async function record(
   await deps.verifications.insertPart(verificationId, logId(id), part)
   deps.observer.logVerified(part.verdict, findings.counts)
   if (first !== undefined) deps.logger.error('a log is damaged', { verificationId, topic, partition, first })
+}
+
+/** With the archives that hold what is away, as the database knows them. */
+async function detachedView(
+  { audit }: Pick<ActivityDependencies, 'audit'>,
+  id: number,
+  { leaves, days, more }: DetachedCount,
+): Promise<DetachedView> {
+  const listed: DetachedDayView[] = []
+  for (const { detachment, ...day } of days)
+    listed.push({ ...day, archives: await audit.archivesOfDetachment(logId(id), detachment) })
+  return { leaves: String(leaves), days: listed, more }
 }
 
 /** Of a log whose row is gone, as far as anything tells; `UNKNOWN_TOPIC` is no name that a topic can have. */

@@ -50,17 +50,37 @@ export async function verifySlice(
   let progress = before === null ? await begin(deps.audit, log) : progressFromJson(before)
   if (progress.done) return progress
   const { nextOffset } = progress.head
-  const rows = await openLogRows(deps.audit, deps.verdict, log, progress.read, nextOffset)
+  const open = () => openLogRows(deps.audit, deps.verdict, log, progress.read, nextOffset)
+  let layout = await deps.audit.layout()
+  let rows = await open()
   const sheet = new RowSheet(SHEET_ROWS)
   const start = progress.size
+  const stop = (): boolean => signal.aborted || (due() && progress.size > start)
   for (let more = true; more; ) {
-    if (signal.aborted || (due() && progress.size > start)) return progress
+    if (stop()) return progress
     more = await rows.readMore(sheet)
-    const grown = await digest(deps, log, progress, sheet, !more, rows.spanName)
-    deps.observer.leavesVerified(Number(grown.size - progress.size))
-    progress = grown
-    report(progress)
-    await nextTurn()
+    for (let moved = true; moved; ) {
+      const before = progress
+      const step = await digest(deps, log, before, sheet, !more, rows.spanName)
+      if (
+        step.progress.findings.counts !== before.findings.counts &&
+        (await deps.audit.layout()) !== layout
+      ) {
+        // A day was detached or attached while its rows were read: they are read again, as they lie now.
+        layout = await deps.audit.layout()
+        sheet.clear()
+        rows = await open()
+        more = true
+        break
+      }
+      progress = step.progress
+      moved = step.more
+      deps.observer.leavesVerified(Number(progress.size - before.size))
+      report(progress)
+      await nextTurn()
+      // Days that are away have many leaves and no rows.
+      if (moved && stop()) return progress
+    }
   }
   return concludeLog(progress, sheet, await deps.audit.beyond(log))
 }
@@ -73,28 +93,31 @@ async function begin(audit: LogAudit, id: LogId): Promise<Progress> {
   return concludeGoneLog(gone)
 }
 
-/** Verifies what of the sheet makes whole blocks; the rest waits for the next page. */
+/** Verifies what of the sheet makes whole blocks; the rest waits for the next page. `more`: there is more to verify without it. */
 async function digest(
   deps: VerifyDependencies,
   id: LogId,
-  before: Progress,
+  progress: Progress,
   sheet: RowSheet,
   atEnd: boolean,
   spanName: (span: number) => string,
-): Promise<Progress> {
-  let progress = before
-  for (;;) {
-    const { size } = progress.head
-    const wanted = atEnd ? BLOCKS_AT_ONCE : BigInt(Math.ceil(sheet.count / BLOCK_LEAVES) + 1)
-    const from = progress.size / BigInt(BLOCK_LEAVES)
-    const to = from + (wanted < BLOCKS_AT_ONCE ? wanted : BLOCKS_AT_ONCE)
-    const evidence = await deps.audit.evidence(id, { from, to, size })
-    const step = verifyBlocks(progress, sheet, evidence, atEnd, spanName)
-    sheet.drop(step.rows)
-    const moved = step.progress.size > progress.size
-    progress = step.progress
-    // A damaged log may lack whole blocks: then one page of rows needs the nodes of many.
-    if (!moved || progress.size >= size) return progress
-    if (!atEnd && sheet.count < BLOCK_LEAVES) return progress
-  }
+): Promise<{ readonly progress: Progress; readonly more: boolean }> {
+  const { size } = progress.head
+  const from = progress.size / BigInt(BLOCK_LEAVES)
+  const to = from + (atEnd ? BLOCKS_AT_ONCE : blocksOf(sheet, progress))
+  const evidence = await deps.audit.evidence(id, { from, to, size })
+  const step = verifyBlocks(progress, sheet, evidence, atEnd, spanName)
+  sheet.drop(step.rows)
+  const moved = step.progress.size > progress.size
+  // A damaged log may lack whole blocks: then one page of rows needs the nodes of many.
+  const more = moved && step.progress.size < size && (atEnd || sheet.count >= BLOCK_LEAVES)
+  return { progress: step.progress, more }
+}
+
+/** As many as its rows can fill, or as lie before the last of them, where leaves are away. */
+function blocksOf({ count, leafIndexes }: RowSheet, { size }: Progress): bigint {
+  const filled = BigInt(Math.ceil(count / BLOCK_LEAVES) + 1)
+  const before = count === 0 ? 0n : ((leafIndexes[count - 1] as bigint) - size) / BigInt(BLOCK_LEAVES) + 1n
+  const wanted = before > filled ? before : filled
+  return wanted < BLOCKS_AT_ONCE ? wanted : BLOCKS_AT_ONCE
 }

@@ -5,6 +5,7 @@ import type { VerificationRecord } from '../../src/ports.ts'
 export function viewOfVerification(record: VerificationRecord): VerificationView {
   const { id, workflowId, kind, request, result } = record
   const checked = record.verified.reduce((sum, part) => sum + BigInt(part.checked), 0n)
+  const detached = record.verified.reduce((sum, part) => sum + BigInt(part.detached?.leaves ?? 0), 0n)
   return {
     id,
     workflowId,
@@ -18,6 +19,7 @@ export function viewOfVerification(record: VerificationRecord): VerificationView
       parts: record.parts,
       partsDone: record.partsDone,
       checked: String(checked),
+      ...(detached > 0n && { detached: String(detached) }),
       total: String(record.total),
     },
     damaged: record.damaged,

@@ -25,8 +25,15 @@ export interface AuditDependencies {
   readonly logs: Pick<QueryStore, 'allLogs'>
   readonly notes: Pick<NoteStore, 'signedSizes'>
   readonly signingKeys: Pick<SigningKeyStore, 'keyState'>
-  /** Derives the whole log from its bytes; what is wrong with it, for people, or null. */
-  readonly derive: (log: LogState) => Promise<string | null>
+  /** Derives the whole log from its bytes. */
+  readonly derive: (log: LogState) => Promise<DerivedLog>
+}
+
+export interface DerivedLog {
+  /** What is wrong with it, for people, or null. */
+  readonly damage: string | null
+  /** Leaves that went away with detached days: stored hashes stand for them. */
+  readonly detached: bigint
 }
 
 export interface AuditOptions {
@@ -177,21 +184,24 @@ async function auditLog(
   const covered = sizes.at(-1) ?? 0n
   const log = states.get(origin) ?? null
   const before = findings.length
+  let detached = 0n
   onProgress(`${origin}: ${sizes.length} notes up to ${covered} leaves`)
   if (log === null) findings.push(missingLog(origin, sizes, notes))
   else {
     findings.push(...truncation(log, origin, sizes, notes))
     findings.push(...(await rewriting(deps, log, origin, sizes, notes)))
     findings.push(...(await missingCheckpoints(deps, log, origin, sizes, notes)))
-    const damage = quick ? null : await deps.derive(log)
-    if (damage !== null)
-      findings.push({ kind: 'log-damaged', origin, count: '1', detail: `${origin}: ${damage}` })
+    const derived = quick ? null : await deps.derive(log)
+    detached = derived?.detached ?? 0n
+    if (derived !== null && derived.damage !== null)
+      findings.push({ kind: 'log-damaged', origin, count: '1', detail: `${origin}: ${derived.damage}` })
   }
   return {
     origin,
     notes: sizes.length,
     covered: String(covered),
     size: log === null ? null : String(log.position.size),
+    ...(detached > 0n && { detached: String(detached) }),
     verdict: findings.length === before ? 'intact' : 'damaged',
   }
 }
@@ -239,13 +249,18 @@ async function rewriting(
   let good = 0n
   let first: { readonly size: bigint; readonly found: Hash } | null = null
   let bad = 0
+  // A note among leaves that went away with a detached day, whose checkpoint nobody knew then: the others still tell.
+  const unshown: AuditFinding[] = []
   for (const size of sizes) {
     if (size > position.size) break
     const read = await rootOrDamage(reader, logId, size)
-    if (!read.ok)
-      return [
-        { kind: 'log-damaged', origin, size: String(size), count: '1', detail: `${origin}: ${read.detail}` },
-      ]
+    if (!read.ok) {
+      const detail = `${origin}: ${read.detail}`
+      const lack: AuditFinding = { kind: 'log-damaged', origin, size: String(size), count: '1', detail }
+      if (!read.detached) return [lack]
+      unshown.push(lack)
+      continue
+    }
     const found = read.root
     if (notes.get(size)?.some(({ root }) => root === found)) {
       if (first === null) good = size
@@ -254,14 +269,17 @@ async function rewriting(
     bad++
     first ??= { size, found }
   }
-  if (first === null) return []
+  const lacks = unshown.slice(0, 1).map((each) => ({ ...each, count: String(unshown.length) }))
+  if (first === null) return lacks
   const { root, where } = noteAt(notes, first.size)
   const detail = `${origin} has at ${first.size} leaves the root ${hashToHex(first.found)} in the database, and ${hashToHex(root)} in ${where}: leaves of [${good}, ${first.size}) are not those that were signed`
   const found = { ...about(origin, first.size, root, where), databaseRoot: hashToHex(first.found) }
-  return [{ ...found, count: String(bad), kind: 'rewritten', detail }]
+  return [{ ...found, count: String(bad), kind: 'rewritten', detail }, ...lacks]
 }
 
-type ReadRoot = { readonly ok: true; readonly root: Hash } | { readonly ok: false; readonly detail: string }
+type ReadRoot =
+  | { readonly ok: true; readonly root: Hash }
+  | { readonly ok: false; readonly detached: boolean; readonly detail: string }
 
 async function rootOrDamage(
   reader: AuditDependencies['reader'],
@@ -271,8 +289,8 @@ async function rootOrDamage(
   try {
     return { ok: true, root: await reader.rootAt(id, leafIndex(size)) }
   } catch (error) {
-    if (error instanceof ServiceError && error.code === 'LOG_DAMAGED')
-      return { ok: false, detail: error.message }
+    if (error instanceof ServiceError && (error.code === 'LOG_DAMAGED' || error.code === 'DETACHED'))
+      return { ok: false, detached: error.code === 'DETACHED', detail: error.message }
     throw error
   }
 }

@@ -13,6 +13,16 @@ import type { Evidence, GoneLog, LogHead, NamedLog } from '../domain/verificatio
 export interface TimeSpan {
   readonly from: string
   readonly to: string
+  /** Of a day that was detached and whose table still stands: all its rows are read, whatever their time. */
+  readonly table?: string
+}
+
+/** A verified archive, as the database knows it. */
+export interface DetachedArchive {
+  readonly id: string
+  readonly place: string
+  /** SHA-256 of its manifest, 64 hex digits. */
+  readonly manifestHash: string
 }
 
 /** Rows of a log with offsets in [from, below), by offset. */
@@ -48,6 +58,14 @@ export interface LogAudit {
   eventsWithIds(id: LogId, ids: readonly string[]): Promise<readonly EarlierEvent[]>
   evidence(id: LogId, blocks: BlockRange): Promise<Evidence>
   beyond(id: LogId): Promise<Beyond>
+  /** Changes when a day is attached, detached, or its detached table dropped: what was read before and behind it is no whole. */
+  layout(): Promise<string>
+  /** Lowest offset of the leaves that are gone with a detached day; null when there are none. */
+  firstGone(id: LogId): Promise<bigint | null>
+  /** Verified archives with leaves of the log that went away with a detachment; a hundred at most. */
+  archivesOfDetachment(id: LogId, detachment: string): Promise<readonly DetachedArchive[]>
+  /** Days that are gone with events of which nobody wrote down the leaves; a hundred at most. */
+  unknownDays(): Promise<readonly string[]>
   /** Null when the log has a row, and when nothing names it. */
   goneLog(id: LogId): Promise<GoneLog | null>
   /** Null when there is no such row. */

@@ -5,7 +5,7 @@ import type { AuditReport } from '../domain/evidence/auditReport.ts'
 import type { NotePlaceConfig } from '../domain/evidence/notePlace.ts'
 import { isDamaged } from '../domain/verification/finding.ts'
 import type { Progress } from '../domain/verification/progress.ts'
-import { type AuditOptions, auditNotes, type HeldNote } from '../evidence/auditNotes.ts'
+import { type AuditOptions, auditNotes, type DerivedLog, type HeldNote } from '../evidence/auditNotes.ts'
 import { createRecordDecoder } from '../ingest/decoder.ts'
 import { createKafkaConnection, type KafkaConnectionConfig } from '../kafka/connection.ts'
 import { createTargetReader } from '../kafka/target-reader.ts'
@@ -38,7 +38,7 @@ export async function runAudit(request: AuditRequest, settings: AuditSettings): 
   const store = createStore(database)
   const { reader, queries, notes, signingKeys } = store
   const derive = async ({ logId }: { readonly logId: number }) =>
-    damageOf(await verifyWhole(store, logId, request))
+    derived(await verifyWhole(store, logId, request))
   try {
     const deps = { reader, logs: queries, notes, signingKeys, derive }
     return await auditNotes(deps, notesOf(request, settings), request)
@@ -91,6 +91,11 @@ async function verifyWhole(
   signal.throwIfAborted()
   return progress
 }
+
+const derived = (progress: Progress): DerivedLog => ({
+  damage: damageOf(progress),
+  detached: progress.detached.leaves,
+})
 
 function damageOf({ findings }: Progress): string | null {
   if (!isDamaged(findings)) return null

@@ -10,12 +10,13 @@ import {
   type ProofPlan,
 } from '../domain/storedProof.ts'
 import { ServiceError } from '../errors.ts'
+import { detachedIn } from './detached.ts'
 import { leafHashes, nodeHashes } from './ranges.ts'
 import { BLOCK_LEAVES } from './sparseIndex.ts'
 
 /**
  * That leaf `index` is among the first `size` leaves, from what is stored. Throws RangeError when there is no such leaf,
- * LOG_DAMAGED when nodes or leaves are missing.
+ * LOG_DAMAGED when nodes or leaves are missing, DETACHED when these went away with a day.
  */
 export async function inclusionOf(
   pool: Pool,
@@ -23,19 +24,21 @@ export async function inclusionOf(
   index: LeafIndex,
   size: LeafIndex,
 ): Promise<readonly Hash[]> {
-  const parts = await fetchParts(pool, id, inclusionPlan(index, size))
-  return complete(id, () => inclusionFromParts(index, size, parts))
+  const plan = inclusionPlan(index, size)
+  const parts = await fetchParts(pool, id, plan)
+  return await complete(pool, id, plan, () => inclusionFromParts(index, size, parts))
 }
 
-/** That the first `size` leaves begin with the first `oldSize`. Throws RangeError unless 0 < oldSize ≤ size, and LOG_DAMAGED. */
+/** That the first `size` leaves begin with the first `oldSize`. Throws RangeError unless 0 < oldSize ≤ size, LOG_DAMAGED, and DETACHED. */
 export async function consistencyOf(
   pool: Pool,
   id: LogId,
   oldSize: LeafIndex,
   size: LeafIndex,
 ): Promise<readonly Hash[]> {
-  const parts = await fetchParts(pool, id, consistencyPlan(oldSize, size))
-  return complete(id, () => consistencyFromParts(oldSize, size, parts))
+  const plan = consistencyPlan(oldSize, size)
+  const parts = await fetchParts(pool, id, plan)
+  return await complete(pool, id, plan, () => consistencyFromParts(oldSize, size, parts))
 }
 
 /** A dozen ranges at most, some hundred hashes each, whatever the size of the log. */
@@ -56,11 +59,21 @@ async function leavesOf(pool: Pool, id: LogId, { from, to }: NodeRange): Promise
   return hashes
 }
 
-function complete(id: LogId, prove: () => Hash[]): readonly Hash[] {
+async function complete(
+  pool: Pool,
+  id: LogId,
+  { ranges }: ProofPlan,
+  prove: () => Hash[],
+): Promise<readonly Hash[]> {
   try {
     return prove()
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause
+    for (const { level, from, to } of ranges) {
+      const detached =
+        level === 0 && from < to ? await detachedIn(pool, id, { fromLeaf: from, toLeaf: to }) : null
+      if (detached !== null) throw detached
+    }
     throw new ServiceError('LOG_DAMAGED', `Log ${id} lacks nodes or leaves that the proof needs`, { cause })
   }
 }

@@ -14,6 +14,7 @@ import type { EventFilters } from '../domain/replay.ts'
 import { ServiceError } from '../errors.ts'
 import type { LogRangeCount } from '../ports.ts'
 import { direct } from './bufferMethods.ts'
+import { lackOf, recordedHashes } from './detached.ts'
 import { smaller } from './int8.ts'
 import { filterCondition } from './literals.ts'
 import { type Window, windowCondition } from './readPage.ts'
@@ -23,9 +24,9 @@ import { BLOCK_LEAVES, type Mark, surroundings } from './sparseIndex.ts'
 const BLOCKS_PER_COUNT = 4_000
 
 /**
- * Counts in bounded statements, whatever the range. Throws OFFSET_NOT_INGESTED beyond the head, and LOG_DAMAGED when the
- * blocks around the range hold fewer rows than leaves (a partition that was detached or lost): a plan made from such a
- * count would leave events out without a word.
+ * Counts in bounded statements, whatever the range. Throws OFFSET_NOT_INGESTED beyond the head, and DETACHED or LOG_DAMAGED
+ * when the blocks around the range hold fewer rows than leaves (a partition that was detached, or lost): a plan made from such
+ * a count would leave events out without a word.
  */
 export async function countRange(
   pool: Pool,
@@ -43,9 +44,14 @@ export async function countRange(
     const blocks = windowBetween(id, before.offset, end.offset, before, end)
     const part = await countWindow(pool, blocks, { from: at, to: smaller(end.offset, to) }, filter)
     if (part.leaves !== end.leaves - before.leaves)
-      throw new ServiceError(
-        'LOG_DAMAGED',
-        `Log ${id} has ${part.leaves} rows between the offsets ${before.offset} and ${end.offset}, not ${end.leaves - before.leaves}`,
+      throw await lackOf(
+        pool,
+        id,
+        { fromOffset: before.offset, toOffset: end.offset },
+        new ServiceError(
+          'LOG_DAMAGED',
+          `Log ${id} has ${part.leaves} rows between the offsets ${before.offset} and ${end.offset}, not ${end.leaves - before.leaves}`,
+        ),
       )
     count = sum(count, part)
     at = smaller(end.offset, to)
@@ -157,12 +163,19 @@ export async function frontierAt(pool: Pool, id: LogId, size: LeafIndex): Promis
   try {
     return frontierFromParts(plan, { nodes, leaves })
   } catch (error) {
-    throw new ServiceError('LOG_DAMAGED', `Log ${id} lacks nodes or leaves below ${size}`, { cause: error })
+    const damage = new ServiceError('LOG_DAMAGED', `Log ${id} lacks nodes or leaves below ${size}`, {
+      cause: error,
+    })
+    throw await lackOf(pool, id, { fromLeaf: plan.leaves.from, toLeaf: plan.leaves.to }, damage)
   }
 }
 
 interface HashRow {
   readonly hash: Buffer
+}
+
+interface LeafHashRow extends HashRow {
+  readonly leaf: string
 }
 
 const hashOf = ({ hash }: HashRow): Hash => direct(hash).latin1Slice(0, hash.length) as Hash
@@ -179,7 +192,7 @@ export async function nodeHashes(
   return rows.map(hashOf)
 }
 
-/** Leaves [from, to), all of one block. */
+/** Leaves [from, to), all of one block; fewer when some are neither in the log nor in the record of a detached day. */
 export async function leafHashes(
   pool: Pool,
   id: LogId,
@@ -190,12 +203,17 @@ export async function leafHashes(
   const { before, after } = await surroundings(pool, id, start, 1)
   const end = after[0]
   if (end === undefined) return []
-  const { rows } = await pool.query<HashRow>(
-    `select leaf_hash as hash from (${leavesText(windowBetween(id, start, end.offset, before, end))}) leaves
+  const { rows } = await pool.query<LeafHashRow>(
+    `select leaf_index as leaf, leaf_hash as hash from (${leavesText(windowBetween(id, start, end.offset, before, end))}) leaves
       where leaf_index >= $1 and leaf_index < $2 order by leaf_index`,
     [range.from.toString(), range.to.toString()],
   )
-  return rows.map(hashOf)
+  if (rows.length >= Number(range.to - range.from)) return rows.map(hashOf)
+  // What a detached day had of the block was written down.
+  const all = new Map(await recordedHashes(pool, id, range))
+  for (const row of rows) all.set(BigInt(row.leaf), hashOf(row))
+  const leaves = Array.from({ length: Number(range.to - range.from) }, (_, at) => range.from + BigInt(at))
+  return leaves.flatMap((leaf) => all.get(leaf) ?? [])
 }
 
 /** Offset where the block begins: behind the block before it; below any offset for the first. */

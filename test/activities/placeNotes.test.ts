@@ -453,7 +453,13 @@ it('a mark that a note was sent, put there by who may insert, is found by the au
   expect(await place.send()).toEqual({ placed: 0, more: false })
   expect(await place.standing()).toMatchObject({ waiting: 0 })
   const { reader, queries, notes, signingKeys } = platform.store
-  const deps = { reader, logs: queries, notes, signingKeys, derive: async () => null }
+  const deps = {
+    reader,
+    logs: queries,
+    notes,
+    signingKeys,
+    derive: async () => ({ damage: null, detached: 0n }),
+  }
   const folder = place.name.slice('file://'.length)
   const options = { keys: [], quick: true, onProgress: () => undefined }
   expect((await auditNotes(deps, notesOfFolder(folder), options)).withoutNotes).toContain(originOf(note))

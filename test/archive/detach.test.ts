@@ -61,9 +61,8 @@ it('not before verified archives hold every leaf of it', { timeout: 60_000 }, as
     client.query('select day::text, name, rows, reason from detached_partitions'),
   )
   expect(rows).toEqual([{ day: of, name: table(of), rows: '300', reason: 'archived' }])
-  // Proofs say so; the archives give the whole log, today's part included.
-  const damaged = await verifyWhole(platform.store, open)
-  expect(damaged.findings.counts).toMatchObject({ missing: '300' })
+  // The table still stands, and is verified; the archives give the whole log, today's part included.
+  expect((await verifyWhole(platform.store, open)).findings.counts).toEqual({})
   const database = await emptyDatabase()
   await recoverInto(database, folder)
   expect(await rowsOf(database.adminUrl, topic)).toEqual(before)

@@ -286,7 +286,13 @@ describe('notes', () => {
 
 it('however many notes are bad, a hundred are listed and the others counted', async () => {
   const { reader, queries, notes, signingKeys } = fixture.store
-  const deps = { reader, logs: queries, notes, signingKeys, derive: async () => null }
+  const deps = {
+    reader,
+    logs: queries,
+    notes,
+    signingKeys,
+    derive: async () => ({ damage: null, detached: 0n }),
+  }
   async function* bad() {
     for (let at = 0; at < 250; at++)
       yield { where: `file ${at}`, bytes: Buffer.from('no note'), isNote: true }

@@ -79,10 +79,11 @@ export function describeReport(report: AuditReport): string[] {
   const keys = report.keysFrom === 'given' ? 'the given keys' : "the database's own keys"
   return [
     `${report.notes} notes of ${report.logs.length} logs, signatures checked with ${keys}, ${how}`,
-    ...report.logs.map(({ origin, verdict, notes, covered, size }) => {
+    ...report.logs.map(({ origin, verdict, notes, covered, size, detached }) => {
       const behind = size === null ? 0n : BigInt(size) - BigInt(covered)
       const rest = behind > 0n ? `; no note speaks for the ${behind} leaves behind them` : ''
-      return `  ${origin}: ${verdict}, ${notes} notes up to ${covered} leaves${rest}`
+      const away = detached === undefined ? '' : `, ${detached} detached leaves not looked at`
+      return `  ${origin}: ${verdict}, ${notes} notes up to ${covered} leaves${rest}${away}`
     }),
     ...report.withoutNotes.map((origin) => `  ${origin}: no note speaks for it`),
     ...report.findings.map(describeFinding),

@@ -139,8 +139,10 @@ function verdictFailure({ id, status, damaged, error }: VerificationView): CliFa
 
 export function formatVerification(view: VerificationView): string[] {
   const { progress, status } = view
+  const { detached } = progress
+  const away = detached === undefined ? '' : `, but for ${formatCount(detached)} detached leaves`
   return [
-    `${status}: ${progress.partsDone} of ${progress.parts} logs, verification ${view.id}`,
+    `${status}${away}: ${progress.partsDone} of ${progress.parts} logs, verification ${view.id}`,
     ...view.parts.flatMap(formatPart),
   ]
 }
@@ -154,8 +156,33 @@ function formatPart(part: VerifiedPart): string[] {
   const found = Object.entries(part.found).map(([kind, count]) => `${formatCount(count ?? '0')} ${kind}`)
   const behind = part.offsetsBehindLastRow ?? '0'
   const end = behind === '0' ? [] : [`    the log goes on ${formatCount(behind)} offsets behind its last row`]
-  if (found.length === 0) return [head, ...end]
-  return [head, ...end, `    found: ${found.join(', ')}`, ...part.findings.slice(0, 5).map(formatFinding)]
+  const away = formatDetached(part)
+  if (found.length === 0) return [head, ...end, ...away]
+  return [
+    head,
+    ...end,
+    ...away,
+    `    found: ${found.join(', ')}`,
+    ...part.findings.slice(0, 5).map(formatFinding),
+  ]
+}
+
+/** Named one by one: nobody looked at these leaves. */
+function formatDetached({ detached, unknownDetachedDays: unknown = [] }: VerifiedPart): string[] {
+  const days = detached?.days.map(({ day, leaves, fromLeaf, toLeaf, archives }) => {
+    const held = archives.map(({ id, place, manifestHash }) => `${id} in ${place} (manifest ${manifestHash})`)
+    return `    detached with ${day}, and not looked at: ${formatCount(leaves)} leaves of ${fromLeaf} to ${toLeaf}, held by ${held.join(', ')}`
+  })
+  const more = detached?.more ?? 0
+  return [
+    ...(days ?? []),
+    ...(more === 0 ? [] : [`    detached with ${formatCount(String(more))} more days`]),
+    ...(unknown.length === 0
+      ? []
+      : [
+          `    detached before their leaves were written down, so what is missing may be of them: ${unknown.join(', ')}`,
+        ]),
+  ]
 }
 
 function formatFinding({ kind, leafIndex, offset, targetOffset, column, detail }: Finding): string {

@@ -43,6 +43,8 @@ export interface AuditedLog {
   readonly covered: string
   /** Leaves that the database has; null when it has no such log. */
   readonly size: string | null
+  /** Leaves that went away with detached days: no bytes were there to derive them from. Absent when there are none. */
+  readonly detached?: string
   readonly verdict: 'intact' | 'damaged'
 }
 

@@ -1,6 +1,7 @@
 /** A block of leaves, and what its leaves must give. */
 import { appendLeaves, emptyFrontier, STORED_LEVEL_STEP } from '../merkle.ts'
 import type { Frontier, Hash, LeafIndex } from '../model.ts'
+import type { Away } from './detachedLeaves.ts'
 
 export const BLOCK_LEAVES = 256
 export const BLOCK_LEVEL = STORED_LEVEL_STEP
@@ -22,6 +23,8 @@ export interface Block {
   readonly reference: Frontier | null
   /** The checkpoint with a good note, or none to have, that covers most of it; null when none ends in it. */
   readonly checkpoint: Checkpointed | null
+  /** Leaves that no row stands for on purpose; null when there are none. */
+  readonly away: Away | null
   /** Offsets that it may hold: [from, below). */
   readonly from: bigint
   readonly below: bigint | null

@@ -89,7 +89,9 @@ function settleLeaves(
   exchanged: boolean,
 ): (Hash | null)[] {
   const column = (hashes: readonly Hash[]) =>
-    slots.map((row) => (row === null ? null : (hashes[row] as Hash)))
+    slots.map((row, place) =>
+      row === null ? (block.away?.places.get(place) ?? null) : (hashes[row] as Hash),
+    )
   const stored = column(sheet.stored)
   const computed = column(sheet.computed)
   const different = slots.flatMap((row, position) =>

@@ -36,7 +36,7 @@ export function placeRows(
   findings: Finding[],
 ): (number | null)[] {
   const indexOf = (row: number): bigint => sheet.leafIndexes[row] as bigint
-  if (rows.length === block.count) {
+  if (rows.length === block.count && block.away === null) {
     const wrong = rows.filter((row, position) => indexOf(row) !== block.base + BigInt(position))
     if (wrong.length === 0) return [...rows]
     const exchanged = byIndex(sheet, rows, block)
@@ -111,10 +111,11 @@ function place(
 ): (number | null)[] {
   const claims: number[][] = Array.from({ length: block.count }, () => [])
   const extra: number[] = []
+  const isAway = (position: number): boolean => block.away?.places.has(position) ?? false
   for (const row of rows) {
     const position = Number((sheet.leafIndexes[row] as bigint) - block.base)
     const claimed = claims[position]
-    if (claimed === undefined) extra.push(row)
+    if (claimed === undefined || isAway(position)) extra.push(row)
     else claimed.push(row)
   }
   adoptRenumbered(sheet, claims, extra, block, findings)
@@ -161,7 +162,10 @@ function adoptRenumbered(
     const row = extra[i] as number
     const offset = sheet.offsets[row] as bigint
     const empty = claims.findIndex(
-      (claimed, position) => claimed.length === 0 && liesBetween(sheet, claims, position, offset),
+      (claimed, position) =>
+        claimed.length === 0 &&
+        !(block.away?.places.has(position) ?? false) &&
+        liesBetween(sheet, claims, position, offset),
     )
     if (empty < 0) continue
     claims[empty] = [row]
@@ -190,10 +194,12 @@ function liesBetween(
 
 function missingRuns(sheet: RowSheet, claims: readonly (readonly number[])[], block: Block): Finding[] {
   const runs: Finding[] = []
+  const isMissing = (position: number): boolean =>
+    claims[position]?.length === 0 && !(block.away?.places.has(position) ?? false)
   for (let from = 0; from < claims.length; from++) {
-    if (claims[from]?.length !== 0) continue
+    if (!isMissing(from)) continue
     let to = from
-    while (to < claims.length && claims[to]?.length === 0) to++
+    while (to < claims.length && isMissing(to)) to++
     const before = from === 0 ? undefined : claims[from - 1]?.at(-1)
     const end = before === undefined ? block.from : (sheet.ends[before] as bigint)
     runs.push(missing(block.base + BigInt(from), BigInt(to - from), end))

@@ -134,11 +134,15 @@ export interface EarlierEvent {
   readonly contentHash: Hash
 }
 
-/** Marks the rows whose code the log's earlier events do not bear out. */
+/**
+ * Marks the rows whose code the log's earlier events do not bear out. Where events are gone with a detached day, from the offset
+ * `goneFrom` on, one of them may have been the first: nothing proves it then, and nothing says otherwise.
+ */
 export function markUnfounded(
   sheet: RowSheet,
   repeats: readonly ClaimedRepeat[],
   earlier: readonly EarlierEvent[],
+  goneFrom: bigint | null,
 ): void {
   for (const { row, id, offset, contentHash, code } of repeats) {
     const founded = earlier.some(
@@ -147,7 +151,9 @@ export function markUnfounded(
         event.offset < offset &&
         (event.contentHash === contentHash) === (code === 'DUPLICATE_ID'),
     )
-    if (!founded) sheet.differences[row] = 'code'
+    if (founded) continue
+    if (goneFrom !== null && goneFrom < offset) sheet.kinds[row] = rowKinds.unproven
+    else sheet.differences[row] = 'code'
   }
 }
 

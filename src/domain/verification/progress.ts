@@ -1,6 +1,7 @@
 /** How far the verification of one log has come: all that is needed to go on exactly, as values and as JSON. */
 import { emptyFrontier, frontierFromBase64, frontierToBase64 } from '../merkle.ts'
 import type { Frontier, LeafIndex } from '../model.ts'
+import { type DetachedCount, noneDetached } from './detachedLeaves.ts'
 import { type Findings, noFindings } from './finding.ts'
 import type { LogHead } from './stored.ts'
 
@@ -38,6 +39,8 @@ export interface Progress {
   readonly bytes: bigint
   readonly ingestedMs: number
   readonly counts: LeafCounts
+  /** Leaves that are away on purpose: no row stands for them, and none was looked at. */
+  readonly detached: DetachedCount
   readonly findings: Findings
   readonly done: boolean
 }
@@ -55,6 +58,7 @@ export const startOf = (head: LogHead): Progress => ({
   bytes: 0n,
   ingestedMs: head.createdMs,
   counts: noCounts,
+  detached: noneDetached,
   findings: noFindings,
   done: false,
 })
@@ -75,6 +79,8 @@ export interface ProgressJson {
   readonly bytes: string
   readonly ingestedMs: number
   readonly counts: Readonly<Record<keyof LeafCounts, string>>
+  /** Progress of earlier versions lacks it. */
+  readonly detached?: Omit<DetachedCount, 'leaves'> & { readonly leaves: string }
   readonly findings: Findings
   readonly done: boolean
 }
@@ -109,6 +115,7 @@ export const progressToJson = (progress: Progress): ProgressJson => {
       unproven: String(counts.unproven),
       checkpoints: String(counts.checkpoints),
     },
+    detached: { ...progress.detached, leaves: String(progress.detached.leaves) },
   }
 }
 
@@ -142,4 +149,6 @@ export const progressFromJson = (json: ProgressJson): Progress => ({
     unproven: BigInt(json.counts.unproven),
     checkpoints: BigInt(json.counts.checkpoints),
   },
+  detached:
+    json.detached === undefined ? noneDetached : { ...json.detached, leaves: BigInt(json.detached.leaves) },
 })

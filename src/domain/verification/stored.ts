@@ -1,5 +1,6 @@
 /** What a log says of itself beside its rows. */
 import type { Frontier, Hash } from '../model.ts'
+import type { DetachedLeaves } from './detachedLeaves.ts'
 
 /** The log's own row at the moment when its verification began. */
 export interface LogHead {
@@ -75,4 +76,6 @@ export interface Evidence {
   readonly blocksTo: bigint
   /** Checkpoints whose size lies in the leaves at hand, by size. */
   readonly checkpoints: readonly CheckpointRow[]
+  /** Of the leaves at hand. */
+  readonly detached: DetachedLeaves
 }

@@ -8,6 +8,8 @@ import type { Frontier, Hash, LeafIndex } from '../model.ts'
 import { BLOCK_LEAVES, BLOCK_LEVEL, type Block, subtreesOf } from './block.ts'
 import { explainBlock } from './blockDamage.ts'
 import { checkCheckpoints, checkpointOf } from './checkCheckpoints.ts'
+import { leavesAround, rowsAround, unshown } from './detachedBlock.ts'
+import { type Away, awayIn, countDetached } from './detachedLeaves.ts'
 import { addFindings, type Finding } from './finding.ts'
 import type { LeafCounts, Progress, ReadPosition } from './progress.ts'
 import { type RowSheet, rowKinds } from './rowSheet.ts'
@@ -63,11 +65,21 @@ function verifyBlock(
   if (left <= BigInt(BLOCK_LEAVES) && !atEnd) return null
   const node = whole ? (evidence.nodes.get(nodeKey(BLOCK_LEVEL, size >> BigInt(BLOCK_LEVEL))) ?? null) : null
   const isLast = left <= BigInt(BLOCK_LEAVES)
-  if (isRegular(progress, sheet, start, count) && (!isLast || start + count === sheet.count))
+  const away = awayIn(evidence.detached, size, count)
+  if (away !== null) {
+    const end = rowsAround(progress, sheet, start, count, away, atEnd)
+    if (end === 'more') return null
+    if (end !== null && (!isLast || end === sheet.count)) {
+      const ends = evidence.checkpoints.some((each) => each.size > size && each.size < size + BigInt(count))
+      const findings = unshown(away, size, count, ends || !whole)
+      const explained = { findings, leaves: leavesAround(sheet, start, count, away) }
+      return advance(progress, sheet, { start, end, whole, node, away }, evidence, explained, spanName)
+    }
+  } else if (isRegular(progress, sheet, start, count) && (!isLast || start + count === sheet.count))
     return advance(
       progress,
       sheet,
-      { start, end: start + count, whole, node },
+      { start, end: start + count, whole, node, away },
       evidence,
       regular(sheet, start, count),
       spanName,
@@ -81,13 +93,14 @@ function verifyBlock(
     count,
     reference: whole ? (node === null ? null : [node.hash]) : lastPart(head, count),
     checkpoint: checkpointOf(progress, count, evidence),
+    away,
     from: progress.endOffset,
     below,
     earliestMs: progress.ingestedMs,
     latestMs: head.lastIngestedMs ?? head.createdMs,
   }
   const explained = explainBlock(sheet, start, end, block)
-  return advance(progress, sheet, { start, end, whole, node }, evidence, explained, spanName)
+  return advance(progress, sheet, { start, end, whole, node, away }, evidence, explained, spanName)
 }
 
 /** The part of the log's frontier that its last leaves make; null when the frontier is none of a log of this size. */
@@ -153,6 +166,7 @@ interface Rows {
   readonly end: number
   readonly whole: boolean
   readonly node: NodeRow | null
+  readonly away: Away | null
 }
 
 /** Adds a block to the tree and compares what is stored with it. */
@@ -167,7 +181,8 @@ function advance(
   const { size } = progress
   const findings = [...inRows]
   const known = leaves.every((leaf): leaf is Hash => leaf !== null) ? leaves : null
-  const damaged = inRows.length > 0
+  // Of what is away, offsets, bytes and times are the node's word, as in a damaged block.
+  const damaged = inRows.length > 0 || rows.away !== null
   const last = rows.end > rows.start ? rows.end - 1 : null
   const walked = walk(progress, sheet, rows, damaged, last)
   const block = { known, count: leaves.length, damaged }
@@ -179,6 +194,7 @@ function advance(
     size: (size + BigInt(leaves.length)) as LeafIndex,
     read: readPosition(progress.read, sheet, rows, spanName),
     counts: countRows(progress.counts, sheet, rows, checked),
+    detached: rows.away === null ? progress.detached : countDetached(progress.detached, rows.away.runs),
   }
   const grown = rows.whole
     ? growTree(next, progress, known, rows.node, evidence, findings, damaged)
@@ -193,11 +209,12 @@ function advance(
 function walk(
   progress: Progress,
   sheet: RowSheet,
-  { start, end, node }: Rows,
+  { start, end, node, whole, away }: Rows,
   damaged: boolean,
   last: number | null,
 ): Pick<Progress, 'endOffset' | 'bytes' | 'ingestedMs'> {
   if (damaged && node !== null) return placeOf(node, progress)
+  if (away !== null && !whole) return endOfTail(progress, sheet, end, away)
   let { endOffset, bytes, ingestedMs } = progress
   let sum = 0
   for (let row = start; row < end; row++) sum += sheet.bytes[row] as number
@@ -220,6 +237,25 @@ const placeOf = (
   bytes: node.bytes,
   ingestedMs: Math.max(node.ingestedMs, progress.ingestedMs),
 })
+
+/** Of a log that ends among leaves that are away: only its own row knows how many bytes they had, and when they came. */
+function endOfTail(
+  { head, endOffset }: Progress,
+  sheet: RowSheet,
+  end: number,
+  { runs }: Away,
+): Pick<Progress, 'endOffset' | 'bytes' | 'ingestedMs'> {
+  const ends = [
+    endOffset,
+    ...runs.map(({ toOffset }) => toOffset),
+    ...(end > 0 ? [sheet.ends[end - 1] as bigint] : []),
+  ]
+  return {
+    endOffset: ends.reduce(later),
+    bytes: head.bytes,
+    ingestedMs: head.lastIngestedMs ?? head.createdMs,
+  }
+}
 
 function readPosition(
   read: ReadPosition,

@@ -11,6 +11,26 @@ export type VerificationKind = (typeof verificationKinds)[number]
 export const verificationStatuses = ['running', 'intact', 'damaged', 'cancelled', 'failed'] as const
 export type VerificationStatus = (typeof verificationStatuses)[number]
 
+/** Leaves of a day that was detached on purpose, and whose table is gone. */
+export interface DetachedDayView {
+  readonly day: string
+  /** The first of them, and behind the last; dead letters between them stay. */
+  readonly fromLeaf: string
+  readonly toLeaf: string
+  readonly leaves: string
+  /** Verified archives that have some of them, with the SHA-256 of their manifests: whether they really do, `archive verify` tells. */
+  readonly archives: readonly { readonly id: string; readonly place: string; readonly manifestHash: string }[]
+}
+
+/** What nobody looked at: stored hashes stand for it, and lead to the log's root and to its checkpoints. */
+export interface DetachedView {
+  readonly leaves: string
+  /** The first of them, in order. */
+  readonly days: readonly DetachedDayView[]
+  /** Days that are not listed. */
+  readonly more: number
+}
+
 export interface VerifiedPart {
   readonly topic: string
   readonly partition: number
@@ -25,6 +45,13 @@ export interface VerifiedPart {
    * transactions; many may be records that ingest was made to pass over. Absent in reports of earlier versions.
    */
   readonly offsetsBehindLastRow?: string
+  /** Leaves that are away with days that were detached: not among `checked`. Absent when there are none. */
+  readonly detached?: DetachedView
+  /**
+   * Days that were detached and dropped before anybody wrote down which leaves they had: leaves that are missing may be
+   * theirs. Absent when nothing is missing, and when there are no such days.
+   */
+  readonly unknownDetachedDays?: readonly string[]
   /** Of the log or of what was produced, as the rows give it; 64 hex digits. */
   readonly rootHash: string
   /** What was found, by kind. */
@@ -67,7 +94,9 @@ export interface VerificationView {
     readonly parts: number
     readonly partsDone: number
     readonly checked: string
-    /** What `checked` is at the end. */
+    /** Leaves that are away with detached days: nobody looked at them. Absent when there are none. */
+    readonly detached?: string
+    /** What `checked` is at the end, with the leaves that are `detached`. */
     readonly total: string
   }
   readonly damaged: number

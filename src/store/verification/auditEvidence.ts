@@ -13,6 +13,7 @@ import {
   largerCheckpoints,
 } from './auditCheckpoints.ts'
 import { hashOf } from './auditRows.ts'
+import { detachedLeaves } from './detachedRows.ts'
 
 const BLOCK_LEVEL = 8
 /** As `decodeFrontier` reads. */
@@ -87,7 +88,8 @@ export async function auditEvidence(
   const first = from << BigInt(BLOCK_LEVEL)
   const last = to << BigInt(BLOCK_LEVEL)
   const checkpoints = await checkpointsBetween(pool, id, first, last > size ? size : last, periods)
-  return { nodes, blocksTo: to, checkpoints }
+  const detached = await detachedLeaves(pool, id, first, last)
+  return { nodes, blocksTo: to, checkpoints, detached }
 }
 
 async function nodesOf(

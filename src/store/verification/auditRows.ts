@@ -11,13 +11,14 @@ import type { EventRowsRequest, RowsRequest, TimeSpan } from '../../ports.ts'
 import { direct } from '../bufferMethods.ts'
 import { CopyOut } from '../copyOut.ts'
 import { numberLiteral, textLiteral } from '../literals.ts'
+import { standingSpans, tableOf } from './detachedRows.ts'
 import { AUDIT_COLUMNS, EventRowView } from './eventRow.ts'
 
 const instant = (text: string): string => `timestamptz ${textLiteral(text)}`
 
 /**
  * Spans of ingestion time that hold events of the log, in order. They are cut where partitions begin, and together they are
- * all of time, so that no row can hide in a partition that should not be there.
+ * all of time, so that no row can hide in a partition that should not be there. Tables of detached days are spans of their own.
  */
 export async function auditSpans(pool: Pool, id: LogId): Promise<readonly TimeSpan[]> {
   const { rows } = await pool.query<{ from: string; to: string }>(
@@ -36,15 +37,20 @@ export async function auditSpans(pool: Pool, id: LogId): Promise<readonly TimeSp
       order by spans."from"`,
     [id],
   )
-  return rows
+  const standing = await standingSpans(pool, id)
+  return standing.length === 0
+    ? rows
+    : [...rows, ...standing].sort((one, other) => (one.from < other.from ? -1 : 1))
 }
 
 /** Exported for the test that looks at its plan. */
 export const auditEventsText = ({ logId, span, from, below, maxRows }: EventRowsRequest): string =>
-  `select ${AUDIT_COLUMNS} from public.events where log_id = ${numberLiteral(logId)} ` +
+  `select ${AUDIT_COLUMNS} from ${tableOf(span)} where log_id = ${numberLiteral(logId)} ` +
   `and "offset" >= ${numberLiteral(from)} and "offset" < ${numberLiteral(below)} ` +
-  `and ingested_at >= ${instant(span.from)}` +
-  (span.to === 'infinity' ? '' : ` and ingested_at < ${instant(span.to)}`) +
+  (span.table !== undefined
+    ? ''
+    : `and ingested_at >= ${instant(span.from)}` +
+      (span.to === 'infinity' ? '' : ` and ingested_at < ${instant(span.to)}`)) +
   ` order by "offset" limit ${numberLiteral(maxRows)}`
 
 /** Calls `visit` for each row in the order of the offsets, while it stands in the connection's own memory. */
@@ -174,12 +180,16 @@ export async function eventsWithIds(
   id: LogId,
   ids: readonly string[],
 ): Promise<readonly EarlierEvent[]> {
+  const standing = (await standingSpans(pool, id)).map(
+    (span) =>
+      ` union all select e.id, e."offset", e.content_hash from ${tableOf(span)} e where e.id = any($2::uuid[]) and e.log_id + 0 = $1`,
+  )
   const { rows } = await pool.query<{ id: string; offset: string; content_hash: Buffer }>(
     // `+ 0` keeps the planner off the index on (log, offset): by it the whole log would be read.
     `select e.id, e."offset", e.content_hash from public.partition_logs l
        join public.events e on e.id = any($2::uuid[]) and e.log_id + 0 = l.id
         and e.ingested_at >= l.created_at and e.ingested_at <= coalesce(l.last_ingested_at, l.created_at)
-      where l.id = $1`,
+      where l.id = $1${standing.join('')}`,
     [id, ids],
   )
   return rows.map((row) => ({

@@ -4,6 +4,7 @@ import { guarded } from '../failure.ts'
 import { createSigningKeyStore } from '../signingKeys.ts'
 import { auditBeyond, auditEvidence, auditHead } from './auditEvidence.ts'
 import { auditDeadLetters, auditEvents, auditGaps, auditSpans, eventsWithIds } from './auditRows.ts'
+import { archivesOfDetachment, firstGone, layoutOfDays, unknownDays } from './detachedRows.ts'
 import { goneLog, nameOf } from './namedLogs.ts'
 
 /** Reads what a log holds without trusting any of it. */
@@ -22,6 +23,11 @@ export function createLogAudit(database: Database): LogAudit {
     evidence: (id, range) =>
       guarded('reading nodes and checkpoints', () => auditEvidence(pool, id, range, periods)),
     beyond: (id) => guarded('looking beyond the end of a log', () => auditBeyond(pool, id, periods)),
+    layout: () => guarded('looking at the days', () => layoutOfDays(pool)),
+    firstGone: (id) => guarded('looking for detached leaves', () => firstGone(pool, id)),
+    archivesOfDetachment: (id, detachment) =>
+      guarded('looking for archives', () => archivesOfDetachment(pool, id, detachment)),
+    unknownDays: () => guarded('looking for detached days', () => unknownDays(pool)),
     goneLog: (id) => guarded('looking for what is left of a log', () => goneLog(pool, id)),
     nameOf: (id) => guarded('looking at the name of a log', () => nameOf(pool, id)),
   }

@@ -1,0 +1,97 @@
+/** Days that were detached on purpose: what a reader of the log must know who comes upon them. */
+import type { Pool } from 'pg'
+import { HASH_BYTES } from '../domain/hash.ts'
+import type { Hash, LogId } from '../domain/model.ts'
+import { ServiceError } from '../errors.ts'
+import { direct } from './bufferMethods.ts'
+
+/**
+ * Of each day the newest detachment, as long as its partition was not attached again; `standing` is the table, when it is still
+ * there. Its name follows from the day: what the record says of it is only for people.
+ */
+export const AWAY = `
+  select d.sequence, d.day, d.rows, t.standing
+    from public.detached_partitions d
+   cross join lateral (select to_regclass('public.events_' || to_char(d.day, 'YYYYMMDD')) as standing) t
+   where isfinite(d.day) and d.sequence = (select max(o.sequence) from public.detached_partitions o where o.day = d.day)
+     and not exists (select from pg_catalog.pg_inherits i where i.inhrelid = t.standing)`
+
+/** A part of a log, by leaves or by offsets; ends exclusive. */
+export type PartOfLog =
+  | { readonly fromLeaf: bigint; readonly toLeaf: bigint }
+  | { readonly fromOffset: bigint; readonly toOffset: bigint }
+
+interface Met {
+  readonly topic: string
+  readonly partition: number
+  readonly day: string
+  readonly from_leaf: string
+  readonly to_leaf: string
+  readonly to_offset: string
+  readonly archives: string[]
+}
+
+const metText = (by: 'leaf' | 'offset'): string => `
+  with away as materialized (${AWAY})
+  select p.topic, p.partition, a.day::text, l.from_leaf, l.to_leaf, l.to_offset,
+         array(select r.id || ' in ' || r.place from public.archives r where r.id = any (l.archives) order by r.sequence) as archives
+    from away a
+    join public.detached_leaves l on l.detachment = a.sequence and l.log_id = $1
+     and l.from_${by} < $3 and l.to_${by} > $2
+    join public.partition_logs p on p.id = l.log_id
+   order by l.from_leaf limit 1`
+
+/** That a part of a log went away with a detached day, which one, and who holds it; null when none of it did. */
+export async function detachedIn(pool: Pool, id: LogId, part: PartOfLog): Promise<ServiceError | null> {
+  const byLeaf = 'fromLeaf' in part
+  const [from, to] = byLeaf ? [part.fromLeaf, part.toLeaf] : [part.fromOffset, part.toOffset]
+  const { rows } = await pool.query<Met>(metText(byLeaf ? 'leaf' : 'offset'), [
+    id,
+    from.toString(),
+    to.toString(),
+  ])
+  const [met] = rows
+  if (met === undefined) return null
+  const { topic, partition, day, archives } = met
+  const which = `The leaves ${met.from_leaf} to ${met.to_leaf} of ${topic}/${partition} (up to offset ${met.to_offset})`
+  return new ServiceError(
+    'DETACHED',
+    `${which} went away with the day ${day}, which was detached. They are in the archive ${archives.join(', ')}`,
+  )
+}
+
+/** Where a part of a log is not whole: DETACHED when it went away on purpose, else what the caller makes of it. */
+export const lackOf = async (
+  pool: Pool,
+  id: LogId,
+  part: PartOfLog,
+  damage: ServiceError,
+): Promise<ServiceError> => (await detachedIn(pool, id, part)) ?? damage
+
+/** Leaf hashes that were written down when their rows went away, of the leaves [from, to) of one block. */
+export async function recordedHashes(
+  pool: Pool,
+  id: LogId,
+  { from, to }: { readonly from: bigint; readonly to: bigint },
+): Promise<ReadonlyMap<bigint, Hash>> {
+  const { rows } = await pool.query<{ from_leaf: string; hashes: Buffer }>(
+    `select h.from_leaf, h.hashes from public.detached_hashes h
+      where h.log_id = $1 and h.from_leaf >= ($2::bigint >> 8) << 8 and h.from_leaf < $3
+        and h.detachment in (select sequence from (${AWAY}) away)`,
+    [id, from.toString(), to.toString()],
+  )
+  return hashesByLeaf(rows)
+}
+
+export function hashesByLeaf(
+  rows: readonly { readonly from_leaf: string; readonly hashes: Buffer }[],
+): ReadonlyMap<bigint, Hash> {
+  const found = new Map<bigint, Hash>()
+  for (const { from_leaf: leaf, hashes } of rows)
+    for (let at = 0; at + HASH_BYTES <= hashes.length; at += HASH_BYTES)
+      found.set(
+        BigInt(leaf) + BigInt(at / HASH_BYTES),
+        direct(hashes).latin1Slice(at, at + HASH_BYTES) as Hash,
+      )
+  return found
+}
