@@ -29,11 +29,17 @@ export interface ArchiveState {
   planned: boolean
 }
 
-/** What a run hands to the next one. */
+/**
+ * What a run hands to the next one. Temporal takes 2 MiB, and a topic may have thousands of logs: only of those that are being
+ * worked on, a few at a time, there is more to say than a number.
+ */
 export interface CarriedArchive {
   readonly id: string
   readonly manifestHash: string | null
   readonly checkpointId: string | null
+  /** Logs that are written or, when there is a manifest, read back. Older runs said it in `parts`, of each. */
+  readonly done?: readonly number[]
+  /** Those that were begun, and are not done. */
   readonly parts: readonly Omit<PartState, 'name' | 'fromLeaf' | 'toLeaf'>[]
 }
 
@@ -43,26 +49,34 @@ export function adoptParts(
   carried: CarriedArchive | null,
 ): void {
   const known = new Map(carried?.parts.map((part) => [part.logId, part]))
+  const done = new Set(carried?.done)
+  const isSealed = (carried?.manifestHash ?? null) !== null
   state.parts = planned.map((log) => {
     const before = known.get(log.logId)
+    const written = before?.written ?? (isSealed || done.has(log.logId))
     return {
       ...log,
-      writtenLeaf: before?.writtenLeaf ?? log.fromLeaf,
-      written: before?.written ?? false,
+      ...{ written, writtenLeaf: before?.writtenLeaf ?? (written ? log.toLeaf : log.fromLeaf) },
       position: before?.position ?? null,
-      verified: before?.verified ?? false,
+      verified: before?.verified ?? (isSealed && done.has(log.logId)),
     }
   })
 }
 
-export const carryArchive = ({ id, manifestHash, checkpointId, parts }: ArchiveState): CarriedArchive => ({
-  id,
-  manifestHash,
-  checkpointId,
-  parts: parts.map(({ logId, writtenLeaf, written, position, verified }) => ({
-    ...{ logId, writtenLeaf, written, position, verified },
-  })),
-})
+export function carryArchive({ id, manifestHash, checkpointId, parts }: ArchiveState): CarriedArchive {
+  const isDone = ({ written, verified }: PartState): boolean => (manifestHash === null ? written : verified)
+  const isBegun = ({ fromLeaf, writtenLeaf, position }: PartState): boolean =>
+    manifestHash === null ? writtenLeaf !== fromLeaf : position !== null
+  return {
+    ...{ id, manifestHash, checkpointId },
+    done: parts.filter(isDone).map(({ logId }) => logId),
+    parts: parts
+      .filter((part) => !isDone(part) && isBegun(part))
+      .map(({ logId, writtenLeaf, written, position, verified }) => ({
+        ...{ logId, writtenLeaf, written, position, verified },
+      })),
+  }
+}
 
 export function progressOfArchive({ id, status, phase, parts }: ArchiveState): ArchiveProgress {
   const sum = (leafOf: (part: PartState) => string): string =>
@@ -71,7 +85,9 @@ export function progressOfArchive({ id, status, phase, parts }: ArchiveState): A
     ...{ id, status, phase, logs: parts.length },
     leaves: sum(({ toLeaf }) => toLeaf),
     written: sum(({ writtenLeaf }) => writtenLeaf),
-    verified: sum(({ position, fromLeaf }) => position?.leaves ?? fromLeaf),
+    verified: sum(({ verified, toLeaf, position, fromLeaf }) =>
+      verified ? toLeaf : (position?.leaves ?? fromLeaf),
+    ),
   }
 }
 

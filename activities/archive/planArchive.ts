@@ -143,7 +143,11 @@ async function hasUncovered(deps: ActivityDependencies, archive: ArchiveRecord):
   return false
 }
 
-export const nameOf = ({ identity, incarnation }: ArchiveRecord['logs'][number]): string =>
-  incarnation === 1
-    ? `${identity.topic}/${identity.partition}`
-    : `${identity.topic}/${identity.partition}, incarnation ${incarnation}`
+/** Of names for people: there may be thousands in the history, and a topic's may have 249 characters. */
+const MAX_SHOWN_TOPIC = 60
+
+export function nameOf({ identity, incarnation }: ArchiveRecord['logs'][number]): string {
+  const { topic, partition } = identity
+  const shown = topic.length > MAX_SHOWN_TOPIC ? `${topic.slice(0, MAX_SHOWN_TOPIC)}…` : topic
+  return incarnation === 1 ? `${shown}/${partition}` : `${shown}/${partition}, incarnation ${incarnation}`
+}
