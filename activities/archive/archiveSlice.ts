@@ -29,9 +29,12 @@ export async function loadPart(
   const part = archive.logs.find((log) => log.logId === logId)
   if (part === undefined)
     throw new ServiceError('UNKNOWN_PARTITION', `the archive ${archiveId} is not of the log ${logId}`)
-  const instance = await instanceOf(deps)
-  return { archive, part, instance, origin: formatOrigin({ instance, ...nameOf(part) }) }
+  return partOf(archive, part, await instanceOf(deps))
 }
+
+export const partOf = (archive: ArchiveRecord, part: PlannedPart, instance: string): LoadedPart => ({
+  ...{ archive, part, instance, origin: formatOrigin({ instance, ...nameOf(part) }) },
+})
 
 /** As checkpoints name it. */
 export const instanceOf = async ({

@@ -133,11 +133,12 @@ export async function planArchive(
 /** Whether a checkpoint made now would be the first signed one over the end of a part. Only newest incarnations get one. */
 async function hasUncovered(deps: ActivityDependencies, archive: ArchiveRecord): Promise<boolean> {
   if (deps.signing.keys.length === 0) return false
+  const newest = new Map<string, number>()
+  for (const topic of new Set(archive.logs.map(({ identity }) => identity.topic)))
+    for (const { identity, incarnation } of await deps.log.logsOf(topic))
+      newest.set(`${topic}/${identity.partition}`, incarnation)
   for (const { logId, toLeaf, identity, incarnation } of archive.logs) {
-    const newest = (await deps.log.logsOf(identity.topic)).find(
-      (log) => log.identity.partition === identity.partition,
-    )
-    if (newest?.incarnation !== incarnation) continue
+    if (newest.get(`${identity.topic}/${identity.partition}`) !== incarnation) continue
     if ((await deps.checkpoints.newestCovering(logId, leafIndex(toLeaf - 1n))) === null) return true
   }
   return false

@@ -17,7 +17,7 @@ import { ServiceError } from '../../src/errors.ts'
 import type { ArchivedFile, ArchivePlace, ArchiveRecord, ProducerSource } from '../../src/ports.ts'
 import type { SealArchiveInput, SealedArchive } from '../contract.ts'
 import type { ActivityDependencies, ActivityScope } from '../dependencies.ts'
-import { type LoadedPart, loadPart, type PlannedPart } from './archiveSlice.ts'
+import { instanceOf, type LoadedPart, type PlannedPart, partOf } from './archiveSlice.ts'
 import { placeOf } from './planArchive.ts'
 
 const CHECKPOINTS_AT_ONCE = 1_000
@@ -33,8 +33,9 @@ export async function sealArchive(
   if (archive === null) throw new ServiceError('ARCHIVE_NOT_FOUND', `there is no archive ${archiveId}`)
   const place = placeOf(deps, archive)
   const logs: ManifestLog[] = []
-  for (const { logId } of archive.logs) {
-    const loaded = await loadPart(deps, archiveId, logId)
+  const instance = await instanceOf(deps)
+  for (const part of archive.logs) {
+    const loaded = partOf(archive, part, instance)
     await writeCheckpoints(deps, scope, place, loaded, checkpointId)
     logs.push(await describeLog(deps, loaded))
     scope.report({ described: logs.length })
