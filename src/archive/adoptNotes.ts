@@ -33,13 +33,16 @@ export interface AdoptOptions {
   readonly notes: readonly HeldNote[]
   readonly keys: readonly VerifierKey[]
   readonly say: (line: string) => void
+  /** Ends it between two notes. */
+  readonly signal: AbortSignal
 }
 
 const ADOPTED_BY = 'recovery'
 
-/** Can be repeated. Throws NOTE_REFUSED, ROOT_MISMATCH: the log is not the one that was signed. */
+/** Can be repeated, and goes on where it was broken off: what is there already is only compared. Throws NOTE_REFUSED, ROOT_MISMATCH: the log is not the one that was signed. */
 export async function adoptNotes(deps: AdoptDependencies, options: AdoptOptions): Promise<AdoptionReport> {
-  const held = readHeldNotes(options.notes, options.keys)
+  const { signal } = options
+  const held = await readHeldNotes(options.notes, options.keys, signal)
   const { periods } = await deps.signingKeys.keyState()
   const states = await deps.logs.allLogs()
   const logs: AdoptedLogView[] = []
@@ -49,7 +52,7 @@ export async function adoptNotes(deps: AdoptDependencies, options: AdoptOptions)
     if (log === null) withoutLog.push(origin)
     else {
       options.say(`${origin}: ${roots.length} notes`)
-      logs.push(await adoptLog(deps, log, origin, roots, periods))
+      logs.push(await adoptLog(deps, log, origin, roots, { periods, signal }))
     }
   }
   const complete = withoutLog.length === 0 && logs.every(({ waiting }) => waiting.length === 0)
@@ -68,7 +71,7 @@ async function adoptLog(
   log: LogState,
   origin: string,
   roots: readonly HeldRoot[],
-  periods: readonly KeyPeriod[],
+  { periods, signal }: { readonly periods: readonly KeyPeriod[]; readonly signal: AbortSignal },
 ): Promise<AdoptedLogView> {
   const { logId, position } = log
   const stored = await deps.notes.signedSizes(logId)
@@ -76,6 +79,7 @@ async function adoptLog(
   let provenTo: string | null = null
   let [adopted, present] = [0, 0]
   for (const note of roots) {
+    signal.throwIfAborted()
     if (note.size > position.size) {
       waiting.push(String(note.size))
       continue

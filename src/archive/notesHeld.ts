@@ -20,16 +20,25 @@ export interface HeldRoot {
   readonly root: Hash
 }
 
+/** Lets signals and timers in. */
+const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
+
+/** Checked without a break, some milliseconds long: a signal can come in between. */
+const NOTES_PER_TURN = 100
+
 /**
  * By origin, by size. Two notes of one size are one, when they say the same. Throws NOTE_REFUSED for a note that no known
  * key has signed, and for two that contradict each other.
  */
-export function readHeldNotes(
+export async function readHeldNotes(
   notes: readonly HeldNote[],
   keys: readonly VerifierKey[],
-): ReadonlyMap<string, readonly HeldRoot[]> {
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, readonly HeldRoot[]>> {
   const byOrigin = new Map<string, Map<bigint, HeldRoot>>()
-  for (const { name, text } of notes) {
+  for (const [index, { name, text }] of notes.entries()) {
+    if (index % NOTES_PER_TURN === 0) await turn()
+    signal.throwIfAborted()
     const opened = openCheckpoint(text, { keys })
     if (!opened.ok) throw new ServiceError('NOTE_REFUSED', `${name}: ${opened.detail}`)
     const { origin, size, root, signedBy } = opened.value

@@ -39,7 +39,7 @@ export async function recover(input: RecoveryInput): Promise<RecoveryReport> {
       'DATABASE_NOT_EMPTY',
       `The database is not empty: there are rows in ${used.join(', ')}`,
     )
-  const held = readHeldNotes(input.notes, input.keys)
+  const held = await readHeldNotes(input.notes, input.keys, input.signal)
   const found = await findArchives(input)
   const { archives, newest } = found
   checkKeys(newest, input.keys)

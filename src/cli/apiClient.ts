@@ -1,5 +1,5 @@
 import type { FieldProblem } from '../errors.ts'
-import { badInput, CliFailure, exitCodeOf } from './failure.ts'
+import { badInput, CliFailure, exitCodeOf, interruptedFailure } from './failure.ts'
 
 /** Code of a failure after which an action may have been done or not. */
 export const OUTCOME_UNKNOWN = 'OUTCOME_UNKNOWN'
@@ -123,7 +123,7 @@ const neverSent: ReadonlySet<string> = new Set([
 ])
 
 function interrupted(method: string): CliFailure {
-  if (method === 'GET') return new CliFailure(1, 'INTERRUPTED', 'interrupted')
+  if (method === 'GET') return interruptedFailure()
   const line = 'interrupted before the API answered: whether it was begun is not known'
   return new CliFailure(1, OUTCOME_UNKNOWN, line)
 }

@@ -9,8 +9,8 @@ import { type ApiClient, createApiClient } from './apiClient.ts'
 import { readCliEnvironment } from './environment.ts'
 import type { AuditCall } from './evidence/audit.ts'
 import { createEvidenceProgram } from './evidence/program.ts'
-import { CliFailure } from './failure.ts'
-import { endWithReaders, systemUser } from './process.ts'
+import { CliFailure, interruptedFailure } from './failure.ts'
+import { abortOnSignals, endWithReaders, systemUser } from './process.ts'
 import { createTerminal } from './terminal.ts'
 
 async function main(): Promise<number> {
@@ -42,24 +42,24 @@ async function audit({ databaseUrl, ...call }: AuditCall): Promise<AuditReport> 
   // The places of the service are not looked at: the notes are where the command says.
   const read = readConfig({ ...process.env, NOTE_PLACES: '', DATABASE_URL: url })
   if (!read.ok) throw new CliFailure(2, 'BAD_REQUEST', read.problems.join('; '))
-  const interrupted = new AbortController()
-  process.once('SIGINT', () => interrupted.abort())
+  const signal = abortOnSignals()
   const { kafka, places } = read.config
   const { runAudit } = await import('../roles/audit.ts')
-  return await runAudit(
-    { ...call, databaseUrl: url, signal: interrupted.signal },
-    { s3Credentials: places.s3Credentials, kafka },
-  )
+  try {
+    const settings = { s3Credentials: places.s3Credentials, kafka }
+    return await runAudit({ ...call, databaseUrl: url, signal }, settings)
+  } catch (error) {
+    if (signal.aborted) throw interruptedFailure()
+    throw error
+  }
 }
 
 function connect(): ApiClient {
   if (existsSync('.env')) process.loadEnvFile('.env')
   const read = readCliEnvironment(process.env)
   if (!read.ok) throw new CliFailure(2, 'BAD_REQUEST', read.problem)
-  const interrupted = new AbortController()
-  process.once('SIGINT', () => interrupted.abort())
   const { apiUrl } = read.environment
-  return createApiClient({ apiUrl, requestedBy: systemUser(), signal: interrupted.signal })
+  return createApiClient({ apiUrl, requestedBy: systemUser(), signal: abortOnSignals() })
 }
 
 endWithReaders()

@@ -16,6 +16,15 @@ export class CliFailure extends Error {
   }
 }
 
+/** Of a command that was ended by a signal before it had done what it was asked for; `goesOn`: what the service does still. */
+export const interruptedFailure = (goesOn?: string): CliFailure =>
+  new CliFailure(1, 'INTERRUPTED', goesOn === undefined ? 'interrupted' : `interrupted: ${goesOn}`)
+
+/** Throws it again; where a command that only watches was ended by a signal, with what goes on. */
+export function watchEnded(error: unknown, goesOn: string): never {
+  throw error instanceof CliFailure && error.code === 'INTERRUPTED' ? interruptedFailure(goesOn) : error
+}
+
 /** Fields of requests and the flags that set them. */
 const flags: Readonly<Record<string, string>> = {
   topic: '--topic',

@@ -5,7 +5,7 @@ import { createApiClient } from './apiClient.ts'
 import { readCliEnvironment } from './environment.ts'
 import { CliFailure } from './failure.ts'
 import { createLogProgram } from './logProgram.ts'
-import { endWithReaders, systemUser } from './process.ts'
+import { abortOnSignals, endWithReaders, systemUser } from './process.ts'
 import { createProgram } from './program.ts'
 import { createTerminal } from './terminal.ts'
 
@@ -15,7 +15,8 @@ async function main(): Promise<number> {
   const read = readCliEnvironment(process.env)
   const color = read.ok && read.environment.color
   const terminal = createTerminal(process, { json, color })
-  const detach = detachOnSignals()
+  // The first one stops watching.
+  const detach = abortOnSignals()
   let exitCode = 0
   try {
     if (!read.ok) throw new CliFailure(2, 'BAD_REQUEST', read.problem)
@@ -41,13 +42,6 @@ async function main(): Promise<number> {
     terminal.result({ error: { code, detail: message, ...(fields.length > 0 && { errors: fields }) } })
     return error.exitCode
   }
-}
-
-/** The first Ctrl-C stops watching; a second one ends the process at once. */
-function detachOnSignals(): AbortSignal {
-  const detach = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => detach.abort())
-  return detach.signal
 }
 
 endWithReaders()

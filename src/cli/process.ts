@@ -18,3 +18,10 @@ export function endWithReaders(): void {
       throw error
     })
 }
+
+/** Aborted by the first Ctrl-C or SIGTERM: the command comes to an end. A second one ends the process at once. */
+export function abortOnSignals(): AbortSignal {
+  const interrupted = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interrupted.abort())
+  return interrupted.signal
+}

@@ -44,6 +44,8 @@ export interface AuditOptions {
   /** Believe the stored hashes, and derive nothing. */
   readonly quick: boolean
   readonly onProgress: (text: string) => void
+  /** Ends it between two notes. */
+  readonly signal?: AbortSignal
 }
 
 interface GoodNote {
@@ -95,7 +97,7 @@ export async function auditNotes(
 async function collect(
   held: AsyncIterable<HeldNote>,
   keys: readonly VerifierKey[],
-  { origin: wanted }: AuditOptions,
+  { origin: wanted, signal }: AuditOptions,
   findings: AuditFinding[],
 ): Promise<{
   readonly noted: ReadonlyMap<string, NotedLog>
@@ -106,6 +108,7 @@ async function collect(
   let count = 0
   let passedOver = 0
   for await (const { where, bytes, isNote } of held) {
+    signal?.throwIfAborted()
     const text = bytes.toString('utf8')
     const said = checkpointOf(text)
     if (!said.ok) {
@@ -177,7 +180,7 @@ async function auditLog(
   origin: string,
   { notes }: NotedLog,
   states: ReadonlyMap<string, LogState>,
-  { quick, onProgress }: AuditOptions,
+  { quick, onProgress, signal }: AuditOptions,
   findings: AuditFinding[],
 ): Promise<AuditedLog> {
   const sizes = [...notes.keys()].sort((one, other) => (one < other ? -1 : 1))
@@ -189,7 +192,7 @@ async function auditLog(
   if (log === null) findings.push(missingLog(origin, sizes, notes))
   else {
     findings.push(...truncation(log, origin, sizes, notes))
-    findings.push(...(await rewriting(deps, log, origin, sizes, notes)))
+    findings.push(...(await rewriting(deps, log, origin, sizes, notes, signal)))
     findings.push(...(await missingCheckpoints(deps, log, origin, sizes, notes)))
     const derived = quick ? null : await deps.derive(log)
     detached = derived?.detached ?? 0n
@@ -245,6 +248,7 @@ async function rewriting(
   origin: string,
   sizes: readonly bigint[],
   notes: Notes,
+  signal: AbortSignal | undefined,
 ): Promise<AuditFinding[]> {
   let good = 0n
   let first: { readonly size: bigint; readonly found: Hash } | null = null
@@ -252,6 +256,7 @@ async function rewriting(
   // A note among leaves that went away with a detached day, whose checkpoint nobody knew then: the others still tell.
   const unshown: AuditFinding[] = []
   for (const size of sizes) {
+    signal?.throwIfAborted()
     if (size > position.size) break
     const read = await rootOrDamage(reader, logId, size)
     if (!read.ok) {

@@ -27,7 +27,7 @@ export function heldNotes(
 ): AsyncGenerator<HeldNote> {
   switch (config.kind) {
     case 'folder':
-      return notesOfFolder(config.path)
+      return notesOfFolder(config.path, signal)
     case 's3':
       return notesOfBucket(config, clients, signal)
     case 'kafka':
@@ -47,7 +47,7 @@ const START = offset(0n)
 const isNoteName = (name: string): boolean => name.endsWith('.note')
 
 /** Also of one file. What begins with a dot is a draft of somebody who died. */
-export async function* notesOfFolder(path: string): AsyncGenerator<HeldNote> {
+export async function* notesOfFolder(path: string, signal: AbortSignal): AsyncGenerator<HeldNote> {
   try {
     if ((await stat(path)).isFile()) {
       yield { where: path, bytes: await readFile(path), isNote: true }
@@ -55,6 +55,7 @@ export async function* notesOfFolder(path: string): AsyncGenerator<HeldNote> {
     }
     const entries = await readdir(path, { recursive: true, withFileTypes: true })
     for (const entry of entries) {
+      signal.throwIfAborted()
       if (!entry.isFile() || entry.name.startsWith('.')) continue
       const where = join(entry.parentPath, entry.name)
       const isNote = isNoteName(entry.name)
@@ -62,6 +63,7 @@ export async function* notesOfFolder(path: string): AsyncGenerator<HeldNote> {
       else yield { where, bytes: await readFile(where), isNote }
     }
   } catch (error) {
+    if (signal.aborted) throw error
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
     throw new ServiceError('PLACE_UNAVAILABLE', `${path} cannot be read (${code})`, { cause: error })
   }

@@ -5,14 +5,12 @@ import { createApiClient } from '../cli/apiClient.ts'
 import { createArchiveProgram } from '../cli/archive/program.ts'
 import type { ArchiveTools } from '../cli/archive/tools.ts'
 import { readCliEnvironment } from '../cli/environment.ts'
-import { CliFailure, exitCodeOf } from '../cli/failure.ts'
-import { endWithReaders, systemUser } from '../cli/process.ts'
+import { CliFailure, exitCodeOf, interruptedFailure } from '../cli/failure.ts'
+import { abortOnSignals, endWithReaders, systemUser } from '../cli/process.ts'
 import { createTerminal } from '../cli/terminal.ts'
 import { httpStatusOf, ServiceError } from '../errors.ts'
 
-const interrupted = new AbortController()
-process.once('SIGINT', () => interrupted.abort())
-process.once('SIGTERM', () => interrupted.abort())
+const interrupted = abortOnSignals()
 
 async function main(): Promise<number> {
   const terminal = createTerminal(process, { json: process.argv.includes('--json'), color: false })
@@ -37,7 +35,7 @@ async function main(): Promise<number> {
 
 function failureOf(error: unknown): CliFailure {
   if (error instanceof CliFailure) return error
-  if (interrupted.signal.aborted) return new CliFailure(1, 'INTERRUPTED', 'interrupted')
+  if (interrupted.aborted) return interruptedFailure()
   if (!(error instanceof ServiceError)) throw error
   const exitCode = httpStatusOf(error.code) >= 500 ? 1 : exitCodeOf(error.code)
   return new CliFailure(exitCode, error.code, `${error.code}: ${error.message}`)
@@ -47,7 +45,7 @@ function connect() {
   const read = readCliEnvironment(process.env)
   if (!read.ok) throw new CliFailure(2, 'BAD_REQUEST', read.problem)
   const { apiUrl } = read.environment
-  return createApiClient({ apiUrl, requestedBy: systemUser(), signal: interrupted.signal })
+  return createApiClient({ apiUrl, requestedBy: systemUser(), signal: interrupted })
 }
 
 /**
@@ -65,7 +63,7 @@ async function tools(): Promise<ArchiveTools> {
   return createArchiveTools({
     config: read.config,
     requestedBy: systemUser(),
-    signal: interrupted.signal,
+    signal: interrupted,
   })
 }
 

@@ -6,14 +6,13 @@ import { recover } from '../archive/recover.ts'
 import { verifyPlace } from '../archive/verifyPlace.ts'
 import type { ArchiveTools } from '../cli/archive/tools.ts'
 import { sourceOf } from '../cli/evidence/audit.ts'
-import { readKeyList } from '../cli/evidence/files.ts'
+import { keysOf } from '../cli/evidence/verify.ts'
 import { badInput, CliFailure } from '../cli/failure.ts'
 import type { Config } from '../config.ts'
 import { isArchiveId } from '../domain/archive/manifest.ts'
 import { parseArchivePlace } from '../domain/archive/place.ts'
 import { createDecoder } from '../domain/decode.ts'
 import { checkpointOf } from '../domain/evidence/checkpointNote.ts'
-import { parseKeyList, type VerifierKey } from '../domain/evidence/noteKeys.ts'
 import { createRecordDecoder } from '../ingest/decoder.ts'
 import { createKafkaConnection } from '../kafka/connection.ts'
 import { createTopicDirectory } from '../kafka/topic-directory.ts'
@@ -49,7 +48,7 @@ export function createArchiveTools(options: ToolsOptions): ArchiveTools {
       if (id !== undefined && !isArchiveId(id))
         throw badInput([{ path: '--archive', message: 'must be the UUID of an archive, in lower case' }])
       const place = placeOf(text, 'place')
-      const keys = await readKeys(given)
+      const keys = await keysOf(given)
       try {
         return await verifyPlace({ place, codec: zstdCodec, signal }, id ?? null, keys, say)
       } finally {
@@ -58,9 +57,10 @@ export function createArchiveTools(options: ToolsOptions): ArchiveTools {
     },
     async recover({ from, notes, keys: given, kafka, except, instance = null }, say) {
       const places = from.map((text) => placeOf(text, 'from'))
-      const keys = await readKeys(given)
+      const url = ownerUrl(config)
+      const keys = await keysOf(given)
       const held = await readNotes(notes, options)
-      const store = await openRecovery(ownerUrl(config))
+      const store = await openRecovery(url)
       const source = kafka ? openSource(config) : null
       try {
         return await recover({
@@ -92,13 +92,13 @@ export function createArchiveTools(options: ToolsOptions): ArchiveTools {
       }
     },
     async adoptNotes({ notes, keys: given }, say) {
-      const keys = await readKeys(given)
+      const url = databaseUrl(config)
+      const keys = await keysOf(given)
       const held = await readNotes(notes, options)
-      const url = config.database.url === NO_DATABASE ? ownerUrl(config) : config.database.url
       const database = createDatabase({ url, maxAppenders: 1, maxReaders: 2 })
       try {
         const store = createStore(database)
-        return await adoptNotes({ ...store, logs: store.queries }, { notes: held, keys, say })
+        return await adoptNotes({ ...store, logs: store.queries }, { notes: held, keys, say, signal })
       } finally {
         await database.close()
       }
@@ -120,21 +120,18 @@ export function ownerUrl({ database: { adminUrl, url } }: Config): string {
   )
 }
 
+/** The application's, and where only the owner's is given, that. */
+function databaseUrl(config: Config): string {
+  const { adminUrl, url } = config.database
+  if (url !== NO_DATABASE) return url
+  if (adminUrl !== null) return adminUrl
+  throw new CliFailure(2, 'BAD_REQUEST', 'DATABASE_URL is not set: give the URL of the database')
+}
+
 function openSource(config: Config) {
   const { brokers, clientId, tls, sasl } = config.kafka
   const quiet = { debug: () => undefined, warn: () => undefined }
   return createTopicDirectory(createKafkaConnection({ brokers, clientId, tls, sasl, log: quiet }))
-}
-
-/** Each a key, or a file with one a line. */
-async function readKeys(given: readonly string[]): Promise<readonly VerifierKey[]> {
-  const keys: VerifierKey[] = []
-  for (const each of given) {
-    const parsed = parseKeyList(/\+[0-9a-f]{8}\+/.test(each) ? each : await readKeyList(each))
-    if (!parsed.ok) throw badInput([{ path: 'key', message: parsed.detail }])
-    keys.push(...parsed.value)
-  }
-  return keys
 }
 
 /** Of folders, files and places as in NOTE_PLACES. What nobody filed as a note, and is none, is passed over. */

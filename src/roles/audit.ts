@@ -60,7 +60,7 @@ export async function* notesOf(
     return { directory, reader: createTargetReader(connection), close: () => directory.close() }
   }
   for (const source of sources)
-    if (source.kind === 'path') yield* notesOfFolder(source.path)
+    if (source.kind === 'path') yield* notesOfFolder(source.path, signal)
     else yield* heldNotes(source.place, { s3Credentials, kafka }, signal)
 }
 

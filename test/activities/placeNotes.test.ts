@@ -462,7 +462,9 @@ it('a mark that a note was sent, put there by who may insert, is found by the au
   }
   const folder = place.name.slice('file://'.length)
   const options = { keys: [], quick: true, onProgress: () => undefined }
-  expect((await auditNotes(deps, notesOfFolder(folder), options)).withoutNotes).toContain(originOf(note))
+  expect((await auditNotes(deps, notesOfFolder(folder, scopeOf().signal), options)).withoutNotes).toContain(
+    originOf(note),
+  )
 })
 
 it('a failure is shown as long as its note waits, and no longer', async () => {

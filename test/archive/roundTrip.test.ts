@@ -26,6 +26,8 @@ import { key, recoverInto, rowsOf, useArchives } from './fixture.ts'
 
 const { platform, makeFolder, archive, checkpoint, emptyDatabase, depsFor } = useArchives('archives')
 
+const { signal } = new AbortController()
+
 const codeOf = (work: Promise<unknown>): Promise<string> =>
   work.then(
     () => 'done',
@@ -318,7 +320,7 @@ describe('notes of checkpoints that no archive has', () => {
       const adopt = (held = notes) =>
         adoptNotes(
           { ...store, logs: store.queries },
-          { notes: held, keys: [key.verifierKey], say: () => undefined },
+          { notes: held, keys: [key.verifierKey], say: () => undefined, signal },
         )
       expect(await adopt()).toMatchObject({
         complete: false,
@@ -362,7 +364,7 @@ describe('notes of checkpoints that no archive has', () => {
       await appendTo(store, { log, position: log.position }, trueEvents(301n, 311n), 311n)
       const adopting = adoptNotes(
         { ...store, logs: store.queries },
-        { notes, keys: [key.verifierKey], say: () => undefined },
+        { notes, keys: [key.verifierKey], say: () => undefined, signal },
       )
       expect(await codeOf(adopting)).toMatch(/^ROOT_MISMATCH: 310.note says of .* another root at 310 leaves/)
     } finally {

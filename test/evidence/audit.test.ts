@@ -321,7 +321,7 @@ it.skipIf(noBucket !== null)(
       const place = await server.makeBucket(`b-${randomUUID()}`)
       const store = createObjectStore(place, server.credentials)
       const { signal } = new AbortController()
-      for await (const { where, bytes } of notesOfFolder(notes)) {
+      for await (const { where, bytes } of notesOfFolder(notes, new AbortController().signal)) {
         await store.put(`notes/${basename(where)}`, bytes, { signal })
         await kafka.producer.send({ topic, acks: -1, messages: [{ key: 'origin', value: bytes }] })
       }

@@ -4,7 +4,7 @@ import { type HoldView, parseHoldRequest } from '../../domain/archive/hold.ts'
 import { parseArchiveRequest } from '../../domain/archive/request.ts'
 import { type ArchiveView, archiveEnded } from '../../domain/archive/view.ts'
 import type { FetchContext } from '../evidence/fetch.ts'
-import { badInput, CliFailure } from '../failure.ts'
+import { badInput, CliFailure, watchEnded } from '../failure.ts'
 import { formatCount } from '../format.ts'
 import { formatAdoption, formatArchive, formatRecovery, formatVerification } from './present.ts'
 import type { ArchiveTools } from './tools.ts'
@@ -110,7 +110,11 @@ async function follow(id: string, { terminal, connect }: ArchiveContext): Promis
   const api = connect()
   let linedAt = performance.now()
   for (;;) {
-    const view = (await api.get(`/archives/${encodeURIComponent(id)}`)) as ArchiveView
+    const view = (await api
+      .get(`/archives/${encodeURIComponent(id)}`)
+      .catch((error: unknown) =>
+        watchEnded(error, `the archive goes on. Follow it: pnpm archive show ${id}`),
+      )) as ArchiveView
     if (archiveEnded(view.status)) {
       terminal.result(view)
       for (const line of formatArchive(view)) terminal.line(line)

@@ -14,7 +14,7 @@ import {
 } from '../../domain/verification/view.ts'
 import type { ApiClient } from '../apiClient.ts'
 import { replayIdOf } from '../arguments.ts'
-import { badInput, CliFailure } from '../failure.ts'
+import { badInput, CliFailure, watchEnded } from '../failure.ts'
 import { formatCount } from '../format.ts'
 import type { FetchContext } from './fetch.ts'
 
@@ -113,7 +113,11 @@ const follow = (id: string, context: FetchContext): Promise<void> =>
 async function followWith(id: string, { terminal }: FetchContext, api: ApiClient): Promise<void> {
   let linedAt = performance.now()
   for (;;) {
-    const view = (await api.get(`/verifications/${encodeURIComponent(id)}`)) as VerificationView
+    const view = (await api
+      .get(`/verifications/${encodeURIComponent(id)}`)
+      .catch((error: unknown) =>
+        watchEnded(error, `the verification goes on. Follow it: pnpm evidence verification ${id}`),
+      )) as VerificationView
     if (verificationEnded(view.status)) {
       terminal.result(view)
       for (const line of formatVerification(view)) terminal.line(line)

@@ -1,7 +1,12 @@
 import { existsSync } from 'node:fs'
 import { parseWitnessKey, type WitnessKey } from '../../domain/evidence/cosignature.ts'
 import type { Flaw } from '../../domain/evidence/finding.ts'
-import { parseKeyList, parseVerifierKey, type VerifierKey } from '../../domain/evidence/noteKeys.ts'
+import {
+  distinctKeys,
+  parseKeyList,
+  parseVerifierKey,
+  type VerifierKey,
+} from '../../domain/evidence/noteKeys.ts'
 import { verifyEvidence } from '../../domain/evidence/verifyEvidence.ts'
 import { CliFailure } from '../failure.ts'
 import type { Terminal } from '../terminal.ts'
@@ -50,17 +55,22 @@ function failureOf(path: string, { fault, detail }: Flaw): CliFailure {
   return new CliFailure(1, 'NOT_VERIFIED', `${path}: not verified: ${detail}`)
 }
 
-/** Keys as given, and those of the files that are named instead; each once. */
+/** Keys as given, and those of the files that are named instead; each once. Throws CliFailure. */
 export async function keysOf(given: readonly string[]): Promise<readonly VerifierKey[]> {
-  const keys = new Map<string, VerifierKey>()
-  for (const text of given) for (const key of await keysFrom(text)) keys.set(key.text, key)
-  return [...keys.values()]
+  const all: VerifierKey[] = []
+  for (const text of given) all.push(...(await keysFrom(text)))
+  const keys = distinctKeys(all)
+  if (keys.ok) return keys.value
+  throw new CliFailure(2, 'BAD_REQUEST', `--key: ${keys.detail}`)
 }
 
+/** A key, several with one a line, or a file of such lines. */
 async function keysFrom(given: string): Promise<readonly VerifierKey[]> {
   const key = parseVerifierKey(given)
   if (key.ok) return [key.value]
-  if (!existsSync(given)) throw new CliFailure(2, 'BAD_REQUEST', `--key: ${key.detail}`)
+  const keys = given.includes('\n') ? parseKeyList(given) : key
+  if (keys.ok) return keys.value
+  if (!existsSync(given)) throw new CliFailure(2, 'BAD_REQUEST', `--key: ${keys.detail}`)
   const list = parseKeyList(await readKeyList(given))
   if (!list.ok) throw badFile(given, list.detail)
   return list.value

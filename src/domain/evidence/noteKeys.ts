@@ -114,3 +114,19 @@ export function parseKeyList(text: string): Finding<readonly VerifierKey[]> {
   }
   return holds(keys)
 }
+
+/**
+ * Keys from several sources, each once. Two keys of one name and id cannot be told apart in a note (golang.org/x/mod calls the
+ * verifier ambiguous): somebody made one for the other's place, and none of them is to be believed before that is cleared up.
+ */
+export function distinctKeys(given: readonly VerifierKey[]): Finding<readonly VerifierKey[]> {
+  const keys = new Map<string, VerifierKey>()
+  for (const key of given) {
+    const mark = `${key.name}+${key.keyId}`
+    const other = keys.get(mark)
+    if (other !== undefined && other.text !== key.text)
+      return malformed(`two different keys are called ${mark}: no signature tells which of them made it`)
+    keys.set(mark, key)
+  }
+  return holds([...keys.values()])
+}

@@ -1,0 +1,186 @@
+/** `pnpm archive adopt-notes` as its own process: broken off and begun again, without an address, with the same key twice. */
+import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { currentSigners } from '../../activities/signers.ts'
+import type { ArchiveView } from '../../src/domain/archive/view.ts'
+import { signCheckpoint } from '../../src/domain/evidence/checkpointNote.ts'
+import { formatSigningKey, parseSigningKey, type SigningKey } from '../../src/domain/evidence/noteKeys.ts'
+import { notePath } from '../../src/domain/evidence/notePlace.ts'
+import { formatOrigin, nameOf } from '../../src/domain/evidence/origin.ts'
+import { leafIndex } from '../../src/domain/model.ts'
+import { startEdge } from '../api/edge.ts'
+import { taken } from '../domain/evidence/keys.ts'
+import { appendTo, openLog } from '../store/fixture.ts'
+import { withClient } from '../support/database.ts'
+import { until } from '../support/platform.ts'
+import { trueEvents } from '../verification/trueLog.ts'
+import { key, useArchives } from './fixture.ts'
+
+const NOTES = 250
+const NAME = 'example.com/ingest'
+const { platform, makeFolder } = useArchives('adopting')
+const entry = fileURLToPath(new URL('../../src/recovery/main.ts', import.meta.url))
+let folder = ''
+let logId = 0
+
+beforeAll(async () => {
+  folder = makeFolder()
+  const { store } = platform
+  await currentSigners(store.signingKeys, { keys: [key], overlapMs: 0 })
+  const open = await openLog(store)
+  await appendTo(store, open, trueEvents(0n, BigInt(NOTES)), BigInt(NOTES))
+  logId = open.log.logId
+  const origin = formatOrigin({ instance: NAME, ...nameOf(open.log) })
+  mkdirSync(dirname(join(folder, notePath(origin, 1n))), { recursive: true })
+  for (let size = 1n; size <= NOTES; size++) {
+    const root = await store.reader.rootAt(open.log.logId, leafIndex(size))
+    const note = signCheckpoint({ origin, size, root, extensions: [] }, [key])
+    writeFileSync(join(folder, notePath(origin, size)), note)
+  }
+}, 60_000)
+
+interface Started {
+  readonly kill: (signal: NodeJS.Signals) => boolean
+  readonly ended: Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>
+}
+
+function start(args: readonly string[], env: Readonly<Record<string, string>>): Started {
+  const child = spawn(process.execPath, [entry, ...args], { env, cwd: tmpdir() })
+  const said = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const)
+    child[name].on('data', (chunk: Buffer) => {
+      said[name] += chunk.toString('utf8')
+    })
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
+  return { kill: (signal) => child.kill(signal), ended: ended.then((code) => ({ code, ...said })) }
+}
+
+const adopt = (keys: readonly string[], env: Readonly<Record<string, string>>): Started => {
+  const flags = keys.flatMap((each) => ['--key', each])
+  return start(['adopt-notes', '--notes', folder, ...flags, '--json'], env)
+}
+
+const adopted = (): Promise<number> =>
+  withClient(platform.database.adminUrl, async (client) => {
+    const { rows } = await client.query(
+      'select count(*)::integer as count from checkpoint_positions where log_id = $1 and note is not null',
+      [logId],
+    )
+    return rows[0]?.count
+  })
+
+it.each<NodeJS.Signals>(['SIGTERM', 'SIGINT'])('ends at %s in the middle, and says so', async (signal) => {
+  const before = await adopted()
+  const running = adopt([key.verifierKey.text], { DATABASE_URL: platform.database.appUrl })
+  await until(
+    async () => (await adopted()) >= before + 10,
+    30_000,
+    () => 'it adopts nothing',
+  )
+  const signalledAt = performance.now()
+  running.kill(signal)
+  const { code, stdout, stderr } = await running.ended
+  expect(performance.now() - signalledAt).toBeLessThan(5_000)
+  expect([code, JSON.parse(stdout)]).toEqual([1, { error: { code: 'INTERRUPTED', detail: 'interrupted' } }])
+  expect(stderr.trimEnd().split('\n').at(-1)).toBe('interrupted')
+  expect(await adopted()).toBeLessThan(NOTES)
+})
+
+it('goes on where it was, and comes to its end; the same key given in every way is one key', async () => {
+  const before = await adopted()
+  const list = join(makeFolder(), 'keys')
+  writeFileSync(list, `# twice\n${key.verifierKey.text}\n${key.verifierKey.text}\n`)
+  const { text } = key.verifierKey
+  const { code, stdout } = await adopt([text, list, text, `${text}\n`], {
+    DATABASE_URL: platform.database.appUrl,
+  }).ended
+  const report = JSON.parse(stdout)
+  expect([code, report.complete]).toEqual([0, true])
+  expect(report.logs).toMatchObject([
+    { provenTo: String(NOTES), adopted: NOTES - before, present: before, waiting: [] },
+  ])
+  expect(before).toBeGreaterThanOrEqual(20)
+  expect(await adopted()).toBe(NOTES)
+})
+
+it.each<NodeJS.Signals>(['SIGTERM', 'SIGINT'])(
+  'who only watches stops at %s, and is told what goes on',
+  async (signal) => {
+    const id = randomUUID()
+    let looks = 0
+    const edge = await startEdge({
+      operations: {
+        getArchive: async () => {
+          looks++
+          return runningArchive(id)
+        },
+      },
+    })
+    try {
+      const watching = start(['show', id, '--json'], { API_URL: edge.url })
+      await until(
+        () => looks >= 2,
+        20_000,
+        () => 'nobody looks',
+      )
+      watching.kill(signal)
+      const { code, stdout, stderr } = await watching.ended
+      const detail = `interrupted: the archive goes on. Follow it: pnpm archive show ${id}`
+      expect([code, stderr, JSON.parse(stdout)]).toEqual([
+        1,
+        `${detail}\n`,
+        { error: { code: 'INTERRUPTED', detail } },
+      ])
+    } finally {
+      await edge.close()
+    }
+  },
+)
+
+const runningArchive = (id: string): ArchiveView => ({
+  ...{ id, workflowId: `archive/${id}`, status: 'running', request: {}, place: '/mnt/archives', logs: [] },
+  ...{ createdAt: '2026-11-26T00:00:00.000Z', createdBy: 'ada' },
+  progress: { logs: 1, leaves: '10', written: '5', files: 0, bytes: '0' },
+})
+
+describe('what cannot be done', () => {
+  it('without an address is said in one line, before anything is read', async () => {
+    const { code, stdout, stderr } = await adopt(['no-such-file'], {}).ended
+    expect([code, stderr]).toEqual([2, 'DATABASE_URL is not set: give the URL of the database\n'])
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'BAD_REQUEST' } })
+    const recovering = start(['recover', '--from', folder, '--key', 'no-such-file'], {})
+    const { code: recovered, stderr: line } = await recovering.ended
+    expect([recovered, line.split('\n')]).toEqual([2, [expect.stringMatching(/^DATABASE_ADMIN_URL/), '']])
+  })
+
+  it('two keys of one name and id are told apart by nothing: both are refused, by every command', async () => {
+    // Found by trying: SHA-256 gives the keys of these two seeds the same first four bytes.
+    const [one, other] = [5_711, 110_540].map((number): SigningKey => {
+      const seed = Buffer.alloc(32)
+      seed.writeUInt32BE(number, 28)
+      return taken(parseSigningKey(formatSigningKey(NAME, seed)))
+    })
+    const given = [one, other].map((each) => each?.verifierKey.text ?? '')
+    expect(given[0]).not.toBe(given[1])
+    const env = { DATABASE_URL: platform.database.appUrl }
+    const refusal = `--key: two different keys are called ${NAME}+9e017f6e`
+    const { code, stderr } = await adopt(given, env).ended
+    expect([code, stderr]).toEqual([2, expect.stringContaining(refusal)])
+    const flags = given.flatMap((each) => ['--key', each])
+    for (const args of [
+      ['verify', folder],
+      ['recover', '--from', folder],
+    ]) {
+      const ended = await start([...args, ...flags], {
+        ...env,
+        DATABASE_ADMIN_URL: platform.database.adminUrl,
+      }).ended
+      expect([ended.code, ended.stderr]).toEqual([2, expect.stringContaining(refusal)])
+    }
+  })
+})
