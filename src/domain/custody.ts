@@ -62,6 +62,14 @@ export interface CustodyCause {
   readonly events: readonly EventReference[]
 }
 
+/** Of all days that are detached now. */
+export interface DetachedDays {
+  readonly days: number
+  /** `2026-01-31`. */
+  readonly first: string
+  readonly last: string
+}
+
 /** At most so many; `more` says that there are others. */
 export interface Bounded<Item> {
   readonly items: readonly Item[]
@@ -102,6 +110,8 @@ export interface CustodyView {
   readonly causes: Bounded<CustodyCause>
   /** Events that name this one as their cause. */
   readonly effects: Bounded<EventReference>
+  /** Days whose events nobody looked through for causes and effects, since they were detached. Absent when there are none. */
+  readonly detached?: DetachedDays
 }
 
 /** Whatever follows from the event's own row. */
@@ -112,7 +122,7 @@ export function custodyOfRow(
     readonly timestampMs: number
     readonly kafkaTimestamp: bigint
   },
-): Omit<CustodyView, 'signature' | 'checkpoints' | 'replays' | 'causes' | 'effects'> {
+): Omit<CustodyView, 'signature' | 'checkpoints' | 'replays' | 'causes' | 'effects' | 'detached'> {
   const { hash, transformations } = provenanceOf(event, stored)
   const { topic, topicId, partition, incarnation } = stored
   return {

@@ -33,14 +33,19 @@ const MAX_CAUSES = 10
 export async function eventCustody(deps: CustodyDependencies, event: StoredEvent): Promise<CustodyView> {
   const value = storedValue(event)
   const { custody } = deps
-  const [signature, checkpoints, replays, causes, effects] = await Promise.all([
+  const [signature, checkpoints, replays, causes, effects, detached] = await Promise.all([
     signatureOf(deps, event, value),
     custody.checkpointsOver(event.logId, event.leafIndex),
     custody.replaysOf(event),
     causesOf(custody, event.id, causationIdOf(value)),
     custody.effectsOf(event.id),
+    custody.detachedDays(),
   ])
-  return { ...custodyOfRow(value, event), signature, checkpoints, replays, causes, effects }
+  return {
+    ...custodyOfRow(value, event),
+    ...{ signature, checkpoints, replays, causes, effects },
+    ...(detached !== null && { detached }),
+  }
 }
 
 function storedValue({ value, topic, partition, offset }: StoredEvent): SourceEvent {

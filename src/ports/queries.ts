@@ -1,5 +1,5 @@
 /** Queries and the record of actions (src/store). */
-import type { Bounded, CustodyReplay, CustodyView, EventReference } from '../domain/custody.ts'
+import type { Bounded, CustodyReplay, CustodyView, DetachedDays, EventReference } from '../domain/custody.ts'
 import type { Classification, DeadLetterCode, Hash, LeafIndex, LogId, Offset } from '../domain/model.ts'
 import type { SignaturePolicy } from '../domain/producerSignature.ts'
 import type { GoneLog, NamedLog } from '../domain/verification/stored.ts'
@@ -131,6 +131,8 @@ export interface CustodyStore {
   }>
   /** What a source's events had to show at that time. */
   policyAt(source: string, at: Date): Promise<SignaturePolicy>
+  /** Null when no day is detached. */
+  detachedDays(): Promise<DetachedDays | null>
 }
 
 export interface SchemaProbe {

@@ -12,6 +12,7 @@ import type {
   SignedPosition,
 } from '../ports.ts'
 import type { Database } from './database.ts'
+import { AWAY } from './detached.ts'
 import { guarded } from './failure.ts'
 import { inTransaction, type Transaction } from './transaction.ts'
 
@@ -72,7 +73,22 @@ async function insert(tx: Transaction, checkpoint: NewCheckpoint): Promise<void>
       note: position.note,
     })),
   )
+  const lost = await tx.execute(endsAmongAway(id))
+  if (lost.rowCount === 0) return
+  throw new ServiceError('DETACHED', 'The checkpoint ends among leaves that were detached while it was made')
 }
+
+/**
+ * A detachment writes down the leaf hashes around each checkpoint that it knows, and waits for those that are being stored. One
+ * that was computed before it and comes after it would have a root that nobody can compute again.
+ */
+const endsAmongAway = (id: string): SQL => sql`
+  select from public.checkpoint_positions p
+    join public.detached_leaves l on l.log_id = p.log_id and l.from_leaf < p.size and l.to_leaf > p.size - p.size % 256
+   where p.checkpoint_id = ${id} and p.size % 256 <> 0 and l.detachment in (select sequence from (${sql.raw(AWAY)}) away)
+     and not exists (select from public.detached_hashes h where h.detachment = l.detachment and h.log_id = l.log_id
+                        and h.from_leaf >= p.size - p.size % 256 and h.from_leaf < p.size)
+   limit 1`
 
 /** The newest that matches, with its positions. */
 async function find(db: ReturnType<typeof drizzle>, condition: SQL | undefined): Promise<Checkpoint | null> {

@@ -15,6 +15,7 @@ import { ServiceError } from '../errors.ts'
 import type { CustodyStore, StoredEvent } from '../ports.ts'
 import { isUuid } from './checkpoints.ts'
 import type { Database } from './database.ts'
+import { detachedDays } from './detached.ts'
 import { guarded } from './failure.ts'
 
 const MAX_REPLAYS = 50
@@ -36,6 +37,7 @@ export function createCustodyStore({ readers: pool }: Pick<Database, 'readers'>)
     replaysOf: (event) => guarded('looking for replays of an event', () => replaysOf(pool, event)),
     effectsOf: (id) => guarded('looking for the effects of an event', () => effectsOf(pool, id)),
     cause: (id) => guarded('looking for the cause of an event', () => cause(pool, id)),
+    detachedDays: () => guarded('looking for detached days', () => detachedDays(pool)),
     policyAt: (source, at) => guarded('looking for a signature policy', () => policyAt(pool, source, at)),
   }
 }

@@ -1,9 +1,11 @@
 /** Days that were detached on purpose: what a reader of the log must know who comes upon them. */
 import type { Pool } from 'pg'
+import type { DetachedDays } from '../domain/custody.ts'
 import { HASH_BYTES } from '../domain/hash.ts'
 import type { Hash, LogId } from '../domain/model.ts'
 import { ServiceError } from '../errors.ts'
 import { direct } from './bufferMethods.ts'
+import { smaller } from './int8.ts'
 
 /**
  * Of each day the newest detachment, as long as its partition was not attached again; `standing` is the table, when it is still
@@ -94,4 +96,79 @@ export function hashesByLeaf(
         direct(hashes).latin1Slice(at, at + HASH_BYTES) as Hash,
       )
   return found
+}
+
+/** Leaves without holes that are away, whole: they may reach over the part that was asked for. */
+export interface AwayRun {
+  readonly fromLeaf: bigint
+  readonly toLeaf: bigint
+  readonly fromOffset: bigint
+  readonly toOffset: bigint
+  /** Ingestion time of all of them: [dayMs, dayMs + one day). */
+  readonly dayMs: number
+}
+
+/** With leaves among [from, to), in order. */
+export async function awayRuns(
+  pool: Pool,
+  id: LogId,
+  { from, to }: { readonly from: bigint; readonly to: bigint },
+): Promise<readonly AwayRun[]> {
+  const { rows } = await pool.query<
+    Record<'from_leaf' | 'to_leaf' | 'from_offset' | 'to_offset' | 'day_ms', string>
+  >(
+    `with away as materialized (${AWAY})
+     select l.from_leaf, l.to_leaf, l.from_offset, l.to_offset,
+            extract(epoch from a.day::timestamp at time zone 'UTC') * 1000 as day_ms
+       from away a
+       join public.detached_leaves l on l.detachment = a.sequence and l.log_id = $1 and l.from_leaf < $3 and l.to_leaf > $2
+      order by l.from_leaf`,
+    [id, from.toString(), to.toString()],
+  )
+  return rows.map((row) => ({
+    fromLeaf: BigInt(row.from_leaf),
+    toLeaf: BigInt(row.to_leaf),
+    fromOffset: BigInt(row.from_offset),
+    toOffset: BigInt(row.to_offset),
+    dayMs: Number(row.day_ms),
+  }))
+}
+
+/**
+ * That blocks in which `found` leaves were counted lack none but those that went away, and none of these in [from, to). Throws
+ * DETACHED, LOG_DAMAGED.
+ */
+export async function requireWhole(
+  pool: Pool,
+  id: LogId,
+  blocks: { readonly from: bigint; readonly to: bigint },
+  { from, to }: { readonly from: bigint; readonly to: bigint },
+  found: bigint,
+): Promise<void> {
+  const lacking = blocks.to - blocks.from - found
+  if (lacking === 0n) return
+  let away = 0n
+  for (const run of await awayRuns(pool, id, blocks)) {
+    if (run.fromOffset < to && run.toOffset > from) {
+      const detached = await detachedIn(pool, id, { fromOffset: from, toOffset: to })
+      if (detached !== null) throw detached
+    }
+    away += smaller(run.toLeaf, blocks.to) - larger(run.fromLeaf, blocks.from)
+  }
+  if (away === lacking) return
+  throw new ServiceError(
+    'LOG_DAMAGED',
+    `Log ${id} has ${found} rows for its leaves ${blocks.from} to ${blocks.to}, among which the offsets ${from} to ${to} lie`,
+  )
+}
+
+const larger = (left: bigint, right: bigint): bigint => (left > right ? left : right)
+
+/** How many days with events are detached now, the first of them and the last; null when none is. */
+export async function detachedDays(pool: Pool): Promise<DetachedDays | null> {
+  const { rows } = await pool.query<{ days: string; first: string | null; last: string | null }>(
+    `select count(*) as days, min(day)::text as first, max(day)::text as last from (${AWAY}) away where rows > 0`,
+  )
+  const { days = '0', first = null, last = null } = rows[0] ?? {}
+  return first === null || last === null ? null : { days: Number(days), first, last }
 }

@@ -14,6 +14,7 @@ import type { EventPlace, EventQuery, Page, StoredEvent } from '../ports.ts'
 import { direct } from './bufferMethods.ts'
 import { isUuid } from './checkpoints.ts'
 import { decodeCursor, encodeCursor } from './cursors.ts'
+import { detachedDays, detachedIn } from './detached.ts'
 import { smaller } from './int8.ts'
 import { nextWindow, windowCondition } from './readPage.ts'
 
@@ -95,7 +96,7 @@ interface LogSpan {
   readonly to: Offset
 }
 
-/** Events by log and offset, all incarnations of a topic; an empty page may still have a cursor. */
+/** Events by log and offset, all incarnations of a topic; an empty page may still have a cursor. Throws DETACHED. */
 export async function findEvents(pool: Pool, query: EventQuery): Promise<Page<StoredEvent>> {
   if (!isStorable(query)) return { items: [], nextCursor: null }
   const limit = Math.min(query.limit, MAX_ITEMS)
@@ -112,10 +113,15 @@ export async function findEvents(pool: Pool, query: EventQuery): Promise<Page<St
       if (next === null) break
       const wanted = limit - items.length
       const found = await eventsIn(pool, windowCondition(next.window), query, wanted)
+      const last = found.at(-1)
+      const behind = found.length === wanted && last !== undefined ? offset(last.offset + 1n) : next.window.to
+      // What went away with a detached day cannot be listed, nor passed over: the answer ends before it, and the next one says so.
+      const detached = await detachedIn(pool, span.id, { fromOffset: at, toOffset: behind })
+      if (detached !== null && items.length === 0) throw detached
+      if (detached !== null) return { items, nextCursor: encodeCursor(CURSOR_KIND, [BigInt(span.id), at]) }
       items.push(...found)
       bytes += found.reduce((sum, event) => sum + bytesOf(event), 0)
-      const last = found.at(-1)
-      at = found.length === wanted && last !== undefined ? offset(last.offset + 1n) : next.window.to
+      at = behind
     }
   }
   return { items, nextCursor: null }
@@ -166,7 +172,10 @@ async function eventsIn(
   return rows.map(storedEvent)
 }
 
-/** One index probe per partition of `events`; at most 100 events with the id. */
+/**
+ * One index probe per partition of `events`; at most 100 events with the id. When there are none, and days are detached, nobody
+ * can say that no log holds it: throws EVENT_NOT_FOUND with that.
+ */
 export async function findEventsById(
   pool: Pool,
   id: string,
@@ -186,5 +195,10 @@ export async function findEventsById(
       where.offset === undefined ? null : String(where.offset),
     ],
   )
-  return rows.map(storedEvent)
+  const away = rows.length === 0 ? await detachedDays(pool) : null
+  if (away === null) return rows.map(storedEvent)
+  throw new ServiceError(
+    'EVENT_NOT_FOUND',
+    `No log holds an event ${id} now. ${away.days} days from ${away.first} to ${away.last} are detached: their archives may hold it`,
+  )
 }

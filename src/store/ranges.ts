@@ -14,7 +14,7 @@ import type { EventFilters } from '../domain/replay.ts'
 import { ServiceError } from '../errors.ts'
 import type { LogRangeCount } from '../ports.ts'
 import { direct } from './bufferMethods.ts'
-import { lackOf, recordedHashes } from './detached.ts'
+import { awayRuns, lackOf, recordedHashes, requireWhole } from './detached.ts'
 import { smaller } from './int8.ts'
 import { filterCondition } from './literals.ts'
 import { type Window, windowCondition } from './readPage.ts'
@@ -43,16 +43,8 @@ export async function countRange(
     const end = after.find((mark) => mark.offset >= to) ?? after.at(-1) ?? head
     const blocks = windowBetween(id, before.offset, end.offset, before, end)
     const part = await countWindow(pool, blocks, { from: at, to: smaller(end.offset, to) }, filter)
-    if (part.leaves !== end.leaves - before.leaves)
-      throw await lackOf(
-        pool,
-        id,
-        { fromOffset: before.offset, toOffset: end.offset },
-        new ServiceError(
-          'LOG_DAMAGED',
-          `Log ${id} has ${part.leaves} rows between the offsets ${before.offset} and ${end.offset}, not ${end.leaves - before.leaves}`,
-        ),
-      )
+    const leaves = { from: before.leaves, to: end.leaves }
+    await requireWhole(pool, id, leaves, { from: at, to: smaller(end.offset, to) }, part.leaves)
     count = sum(count, part)
     at = smaller(end.offset, to)
   }
@@ -127,22 +119,40 @@ function sum(a: LogRangeCount, b: LogRangeCount): LogRangeCount {
 const leavesText = (window: Window): string => {
   const offsets = (column: string): string =>
     `log_id = ${window.logId} and ${column} >= ${window.from} and ${column} < ${window.to}`
-  return `select leaf_index, leaf_hash from public.events where ${windowCondition(window)}
-    union all select leaf_index, leaf_hash from public.dead_letters where ${offsets('"offset"')}
-    union all select leaf_index, leaf_hash from public.gaps where ${offsets('from_offset')}`
+  return `select leaf_index, leaf_hash, "offset" as at from public.events where ${windowCondition(window)}
+    union all select leaf_index, leaf_hash, "offset" from public.dead_letters where ${offsets('"offset"')}
+    union all select leaf_index, leaf_hash, from_offset from public.gaps where ${offsets('from_offset')}`
 }
 
-/** Leaves whose first offset lies below `at`. Throws OFFSET_NOT_INGESTED beyond the head. */
+/**
+ * Leaves whose first offset lies below `at`. Throws OFFSET_NOT_INGESTED beyond the head; DETACHED or LOG_DAMAGED where the leaves
+ * around the offset are not there, so that nothing tells on which side of it they were.
+ */
 export async function sizeAt(pool: Pool, id: LogId, at: Offset): Promise<LeafIndex> {
   const { before, after, head } = await surroundings(pool, id, at, 1)
   if (at > head.offset) throw notIngested(id, head, at)
   const end = after[0]
   if (at <= before.offset || end === undefined) return leafIndex(before.leaves)
-  const { rows } = await pool.query<{ count: string }>(
-    `select count(*) as count from (${leavesText(windowBetween(id, before.offset, at, before, end))}) leaves`,
+  const { rows } = await pool.query<{ last: string | null; next: string | null }>(
+    `select max(leaf_index) filter (where at < $1) as last, min(leaf_index) filter (where at >= $1) as next
+       from (${leavesText(windowBetween(id, before.offset, end.offset, before, end))}) leaves`,
+    [at.toString()],
   )
-  return leafIndex(before.leaves + BigInt(rows[0]?.count ?? 0))
+  const next = BigInt(rows[0]?.next ?? end.leaves)
+  let size = BigInt(rows[0]?.last ?? before.leaves - 1n) + 1n
+  if (size === next) return leafIndex(size)
+  for (const run of await awayRuns(pool, id, { from: size, to: next })) {
+    if (run.fromLeaf > size || run.fromOffset >= at) break
+    if (run.toOffset > at) throw await lackOf(pool, id, { fromOffset: at, toOffset: at + 1n }, lost(id, size))
+    size = smaller(run.toLeaf, next)
+  }
+  const [behind] = size === next ? [] : await awayRuns(pool, id, { from: size, to: size + 1n })
+  if (size === next || (behind !== undefined && behind.fromOffset >= at)) return leafIndex(size)
+  throw lost(id, size)
 }
+
+const lost = (id: LogId, leaf: bigint): ServiceError =>
+  new ServiceError('LOG_DAMAGED', `Log ${id} has no row for the leaf ${leaf}`)
 
 /**
  * Root of the first `size` leaves. Throws OFFSET_NOT_INGESTED when the log is smaller, LOG_DAMAGED when nodes or

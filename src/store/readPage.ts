@@ -1,8 +1,9 @@
 import type { Pool } from 'pg'
-import { type Offset, offset } from '../domain/model.ts'
+import { logId, type Offset, offset } from '../domain/model.ts'
 import { ServiceError } from '../errors.ts'
 import type { EventPage, EventPageRequest } from '../ports.ts'
 import { CopyOut } from './copyOut.ts'
+import { requireWhole } from './detached.ts'
 import { smaller } from './int8.ts'
 import { filterCondition, numberLiteral, timeLiteral } from './literals.ts'
 import { PAGE_COLUMNS, PageBuilder } from './pageBuilder.ts'
@@ -33,13 +34,15 @@ export interface NextWindow {
   readonly window: Window
   /** Events in it, where that is known. */
   readonly scanned: number | null
+  /** The marks around it: between them each leaf is counted. */
+  readonly around: { readonly before: Mark; readonly end: Mark }
 }
 
 /**
  * The next events of a log in offset order. The sparse index says beforehand where a page ends, so that no page costs
  * more than another, wherever in the log, however rare what the filters want. A page never scans more than `maxScanned`
  * positions or, but for a single larger event, returns more than `maxBytes`. Throws OFFSET_NOT_INGESTED when `to` lies
- * beyond the log's head.
+ * beyond the log's head, DETACHED when events of the page went away with a day, and LOG_DAMAGED when others lack.
  */
 export async function readPage(pool: Pool, request: EventPageRequest): Promise<EventPage> {
   const filter = filterCondition(request.filters)
@@ -48,11 +51,20 @@ export async function readPage(pool: Pool, request: EventPageRequest): Promise<E
   const { window, scanned } = next
   const builder = new PageBuilder(window.maxLeaves, estimate(window, filter))
   await copyOut(pool, pageText(window, filter), builder)
-  return {
-    ...builder.page(),
-    next: window.to,
-    scanned: filter === null ? builder.count : (scanned ?? (await countEvents(pool, window))),
-  }
+  const events = filter === null ? builder.count : (scanned ?? (await countEvents(pool, window)))
+  // Behind the look at the rows: a day that is detached between the two shows.
+  await requireLeaves(pool, next, events)
+  return { ...builder.page(), next: window.to, scanned: events }
+}
+
+/** A page that lacks rows is none: what it lacks would be left out without a word. */
+async function requireLeaves(pool: Pool, { window, around }: NextWindow, events: number): Promise<void> {
+  const { before, end } = around
+  const isWhole = window.from <= before.offset && window.to === end.offset
+  if (isWhole && events === window.maxLeaves) return
+  const blocks: Window = isWhole ? window : { ...window, from: before.offset, to: end.offset }
+  const rows = BigInt(isWhole ? events : await countEvents(pool, blocks)) + (await countOthers(pool, blocks))
+  await requireWhole(pool, logId(window.logId), { from: before.leaves, to: end.leaves }, window, rows)
 }
 
 /** The part of [from, to) that comes next and keeps to the bounds; null when the range holds nothing more. */
@@ -65,10 +77,11 @@ export async function nextWindow(pool: Pool, request: WindowRequest): Promise<Ne
       'OFFSET_NOT_INGESTED',
       `Log ${request.logId} has taken the offsets below ${around.head.offset}, not yet ${request.to}`,
     )
-  const window = windowOf(request, around)
-  if (window === null) return null
+  const found = windowOf(request, around)
+  if (found === null) return null
+  const { window } = found
   const fits = window.bytes <= BigInt(request.maxBytes) && window.maxLeaves <= request.maxScanned
-  return fits ? { window, scanned: null } : cut(pool, window, request)
+  return fits ? found : { ...found, ...(await cut(pool, window, request)) }
 }
 
 function checkBounds({ from, to, maxScanned, maxBytes }: WindowRequest): void {
@@ -79,7 +92,7 @@ function checkBounds({ from, to, maxScanned, maxBytes }: WindowRequest): void {
 }
 
 /** As many whole blocks as the bounds admit, at least one; null when nothing follows. */
-function windowOf(request: WindowRequest, { before, after }: Surroundings): Window | null {
+function windowOf(request: WindowRequest, { before, after }: Surroundings): NextWindow | null {
   if (request.from >= request.to) return null
   let end: Mark | undefined
   for (const mark of after) {
@@ -89,7 +102,7 @@ function windowOf(request: WindowRequest, { before, after }: Surroundings): Wind
     if (mark.offset >= request.to) break
   }
   if (end === undefined) return null
-  return {
+  const window = {
     logId: request.logId,
     from: request.from,
     to: smaller(end.offset, request.to),
@@ -98,10 +111,15 @@ function windowOf(request: WindowRequest, { before, after }: Surroundings): Wind
     maxLeaves: Number(end.leaves - before.leaves),
     bytes: end.bytes - before.bytes,
   }
+  return { window, scanned: null, around: { before, end } }
 }
 
 /** A part of a single block that the bounds admit: at least one event, however large. */
-async function cut(pool: Pool, window: Window, request: WindowRequest): Promise<NextWindow> {
+async function cut(
+  pool: Pool,
+  window: Window,
+  request: WindowRequest,
+): Promise<Pick<NextWindow, 'window' | 'scanned'>> {
   const { rows } = await pool.query<{ offset: string; bytes: number }>(
     `select "offset", coalesce(octet_length(key), 0) + octet_length(headers) + octet_length(value) as bytes
        from public.events where ${windowCondition(window)} order by "offset" limit $1`,
@@ -147,4 +165,15 @@ export async function countEvents(pool: Pool, window: Window): Promise<number> {
     `select count(*) as count from public.events where ${windowCondition(window)}`,
   )
   return Number(rows[0]?.count ?? 0)
+}
+
+/** Dead letters and gaps. */
+async function countOthers(pool: Pool, { logId: id, from, to }: Window): Promise<bigint> {
+  const { rows } = await pool.query<{ count: string }>({
+    name: 'count-others',
+    text: `select (select count(*) from public.dead_letters where log_id = $1 and "offset" >= $2 and "offset" < $3)
+                + (select count(*) from public.gaps where log_id = $1 and from_offset >= $2 and from_offset < $3) as count`,
+    values: [id, from.toString(), to.toString()],
+  })
+  return BigInt(rows[0]?.count ?? 0)
 }

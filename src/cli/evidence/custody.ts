@@ -6,6 +6,7 @@ import type {
   CustodyReplay,
   CustodySignature,
   CustodyView,
+  DetachedDays,
   EventReference,
 } from '../../domain/custody.ts'
 import type { PresentedEvent } from '../../domain/presentEvent.ts'
@@ -42,8 +43,12 @@ function linesOf({ id, type, source, custody }: EventWithCustody): string[] {
     ...section(custody.effects, 'no event names it as its cause', (effect) => [
       `caused ${referenceOf(effect)}`,
     ]),
+    ...(custody.detached === undefined ? [] : [`  ${detachedLine(custody.detached)}`]),
   ]
 }
+
+const detachedLine = ({ days, first, last }: DetachedDays): string =>
+  `causes and effects may also lie in ${days} detached days from ${first} to ${last}: only their archives know`
 
 /** What producers wrote must not draw on a terminal. */
 const plain = (text: string): string => text.replace(/\p{Cc}/gu, '\ufffd')
