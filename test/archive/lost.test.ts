@@ -234,7 +234,10 @@ it('a later incarnation that only its notes know is opened, and ingest arrives a
   try {
     const store = createStore(connections)
     const adopted = () =>
-      adoptNotes({ ...store, logs: store.queries }, { notes, keys: [key.verifierKey], say: () => undefined })
+      adoptNotes(
+        { ...store, logs: store.queries },
+        { notes, keys: [key.verifierKey], say: () => undefined, signal: new AbortController().signal },
+      )
     await until(
       async () => (await adopted()).complete,
       40_000,
