@@ -4,7 +4,8 @@ import { ServiceError } from '../errors.ts'
 import type { ArchivePlace } from '../ports.ts'
 
 export interface FoundArchive {
-  readonly place: ArchivePlace
+  /** Where it lies, copies included; at least one. */
+  readonly places: readonly ArchivePlace[]
   readonly manifest: Manifest
 }
 
@@ -21,6 +22,12 @@ export type ChainLog = Pick<
   'instance' | 'topic' | 'partition' | 'topicId' | 'incarnation' | 'startOffset' | 'leaderEpoch' | 'createdAt'
 >
 
+/** What an archive holds of a log. */
+export interface Part {
+  readonly archive: FoundArchive
+  readonly log: ManifestLog
+}
+
 export interface LogChain {
   readonly origin: string
   /** As the newest archive of the log says. */
@@ -30,19 +37,18 @@ export interface LogChain {
   /** Leaf and offset behind the last link. */
   readonly end: bigint
   readonly endOffset: bigint
-  /** Parts that cannot be reached, because something before them is missing; by leaf. */
-  readonly unreachable: readonly ManifestLog[]
+  /** All that archives hold of it, by end; also what the chain does not need, or cannot reach. */
+  readonly parts: readonly Part[]
 }
 
-interface Part {
-  readonly archive: FoundArchive
-  readonly log: ManifestLog
-}
+/** Parts that cannot be reached, because something before them is missing; by leaf. */
+export const unreachableOf = ({ parts, end }: LogChain): readonly ManifestLog[] =>
+  parts
+    .map(({ log }) => log)
+    .filter(({ fromLeaf }) => BigInt(fromLeaf) > end)
+    .sort((a, b) => (BigInt(a.fromLeaf) < BigInt(b.fromLeaf) ? -1 : 1))
 
-/**
- * By topic, partition and incarnation. Throws ARCHIVE_DAMAGED when archives disagree about a log, BAD_REQUEST when they are of two
- * histories.
- */
+/** By topic, partition and incarnation. Throws BAD_REQUEST when archives are of two histories. */
 export function chainsOf(archives: readonly FoundArchive[]): readonly LogChain[] {
   const byOrigin = new Map<string, Part[]>()
   for (const archive of archives)
@@ -61,9 +67,8 @@ export function chainsOf(archives: readonly FoundArchive[]): readonly LogChain[]
 
 /** A restore that knew nothing of the log before makes another one under the same number. */
 function twoOf(a: LogChain, b: LogChain): ServiceError {
-  const idsOf = ({ links, unreachable }: LogChain): string =>
-    [...new Set(links.map(({ archive }) => archive.manifest.id))].join(', ') ||
-    `${unreachable.length} archives that do not begin at its first leaf`
+  const idsOf = ({ parts }: LogChain): string =>
+    [...new Set(parts.map(({ archive }) => archive.manifest.id))].join(', ')
   const { topic, partition, incarnation } = b.newest
   return new ServiceError(
     'BAD_REQUEST',
@@ -78,21 +83,15 @@ export const inOrder = ({ newest: a }: LogChain, { newest: b }: LogChain): numbe
       ? -1
       : 1
 
-function chainOf(origin: string, parts: readonly Part[]): LogChain {
-  const [first] = parts
-  if (first === undefined) throw new RangeError('a log without archives')
-  let newest = first.log
-  for (const { archive, log } of parts) {
-    if (log.startOffset !== newest.startOffset || log.createdAt !== newest.createdAt)
-      throw new ServiceError(
-        'ARCHIVE_DAMAGED',
-        `${archive.manifest.id} says of ${origin} another beginning than others`,
-      )
-    if (BigInt(log.toLeaf) > BigInt(newest.toLeaf)) newest = log
-  }
+function chainOf(origin: string, found: readonly Part[]): LogChain {
+  const parts = [...found].sort(byEnd)
+  const newest = parts.at(-1)?.log
+  if (newest === undefined) throw new RangeError('a log without archives')
+  // A recovery that opens a log anew does not know when it was opened first.
+  const createdAt = parts.reduce((least, { log }) => Math.min(least, log.createdAt), newest.createdAt)
   const links: ChainLink[] = []
   let end = 0n
-  let endOffset = BigInt(first.log.startOffset)
+  let endOffset = BigInt(newest.startOffset)
   for (;;) {
     const next = furthest(parts, end)
     if (next === null) break
@@ -100,19 +99,17 @@ function chainOf(origin: string, parts: readonly Part[]): LogChain {
     end = BigInt(next.log.toLeaf)
     endOffset = BigInt(next.log.toOffset)
   }
-  const unreachable = parts.map(({ log }) => log).filter(({ fromLeaf }) => BigInt(fromLeaf) > end)
-  return {
-    ...{ origin, newest, links, end, endOffset },
-    unreachable: unreachable.sort((a, b) => (BigInt(a.fromLeaf) < BigInt(b.fromLeaf) ? -1 : 1)),
-  }
+  return { origin, newest: { ...newest, createdAt }, links, end, endOffset, parts }
 }
 
-/** The part that holds `leaf` and reaches furthest. */
+const byEnd = (a: Part, b: Part): number => {
+  const [one, other] = [BigInt(a.log.toLeaf), BigInt(b.log.toLeaf)]
+  if (one !== other) return one < other ? -1 : 1
+  return a.archive.manifest.createdAt - b.archive.manifest.createdAt
+}
+
+/** The part that holds `leaf` and reaches furthest; an unsigned one, which anybody can make, only where no signed one does. */
 function furthest(parts: readonly Part[], leaf: bigint): Part | null {
-  let best: Part | null = null
-  for (const part of parts) {
-    if (BigInt(part.log.fromLeaf) > leaf || BigInt(part.log.toLeaf) <= leaf) continue
-    if (best === null || BigInt(part.log.toLeaf) > BigInt(best.log.toLeaf)) best = part
-  }
-  return best
+  const holding = parts.filter(({ log }) => BigInt(log.fromLeaf) <= leaf && BigInt(log.toLeaf) > leaf)
+  return holding.findLast(({ log }) => log.note !== null) ?? holding.at(-1) ?? null
 }

@@ -60,7 +60,7 @@ export function createJudge(
 }
 
 /** Throws ARCHIVE_DAMAGED for a key that is none. */
-export const producersOf = ({ producers }: Manifest): readonly ProducerSource[] =>
+export const producersOf = ({ producers }: Pick<Manifest, 'producers'>): readonly ProducerSource[] =>
   producers.map(({ source, policy, keys }) => ({
     ...{ source, policy },
     keys: keys.map(({ key, validFrom, validUntil }) => ({

@@ -1,11 +1,12 @@
 /** What of a log no archive holds, and whether Kafka still has it. */
 import type { MissingRange } from '../domain/archive/recoveryView.ts'
+import { parseArchiveRequest } from '../domain/archive/request.ts'
 import type { TopicDirectory } from '../ports.ts'
-import type { LogChain } from './chain.ts'
+import { type LogChain, unreachableOf } from './chain.ts'
 import type { HeldRoot } from './notesHeld.ts'
 
 /** Kafka as it is now. */
-export type SourceView = Pick<TopicDirectory, 'describe' | 'bounds'>
+export type SourceView = Pick<TopicDirectory, 'describe' | 'bounds' | 'config'>
 
 export interface TailVerdict {
   readonly missing: readonly MissingRange[]
@@ -25,10 +26,11 @@ export interface TailVerdict {
 /** What Kafka has of the source partition of a log. */
 type Source =
   | { readonly kind: 'unasked' }
-  /** A later incarnation follows: ingest does not come back to this log. */
-  | { readonly kind: 'followed' }
+  /** A later incarnation follows: ingest does not come back to this log. `isWhole`: an archive that was made then holds its end. */
+  | { readonly kind: 'followed'; readonly isWhole: boolean }
   | { readonly kind: 'gone'; readonly detail: string }
-  | { readonly kind: 'there'; readonly start: bigint; readonly end: bigint }
+  /** Of a compacted topic nobody knows which records are still there. */
+  | { readonly kind: 'there'; readonly start: bigint; readonly end: bigint; readonly isCompacted: boolean }
 
 /** `leafEnd`: first offset behind the last leaf that was read. Throws KAFKA_UNAVAILABLE. */
 export async function judgeMissing(
@@ -40,7 +42,7 @@ export async function judgeMissing(
 ): Promise<TailVerdict> {
   const source = await sourceOf(directory, chain, all)
   const nextOffset = goesOnAt(source, chain, leafEnd)
-  const tail = judgeTail(source, chain, nextOffset, largest(chain, held))
+  const tail = judgeTail(source, chain, nextOffset, most(held.map(({ size }) => size)))
   const unproven = source.kind === 'followed' ? 0n : nextOffset - leafEnd
   const missing = [...inArchives(chain, source), ...tail.missing]
   return { ...tail, missing, nextOffset, unproven, isThere: source.kind === 'there' }
@@ -55,33 +57,48 @@ const goesOnAt = (source: Source, { endOffset }: LogChain, leafEnd: bigint): big
 
 async function sourceOf(
   directory: SourceView | null,
-  { newest: { topic, partition, topicId, incarnation } }: LogChain,
+  chain: LogChain,
   all: readonly LogChain[],
 ): Promise<Source> {
-  const isFollowed = all.some(
+  const { topic, partition, topicId, incarnation } = chain.newest
+  const following = all.find(
     ({ newest }) =>
       newest.topic === topic && newest.partition === partition && newest.incarnation > incarnation,
   )
-  if (isFollowed) return { kind: 'followed' }
+  if (following !== undefined) return { kind: 'followed', isWhole: holdsEnd(chain, following) }
   if (directory === null) return { kind: 'unasked' }
   const now = await directory.describe(topic)
   if (now === null) return { kind: 'gone', detail: 'the topic is not there any more' }
   if (now.topicId !== topicId)
     return { kind: 'gone', detail: 'the topic was deleted and made again: it is another one' }
-  return { kind: 'there', ...(await directory.bounds(topic, partition)) }
+  const { cleanupPolicy } = await directory.config(topic)
+  const isCompacted = cleanupPolicy.includes('compact')
+  return { kind: 'there', ...(await directory.bounds(topic, partition)), isCompacted }
 }
 
-/** Leaves that the largest note, or an archive that cannot be reached, says the log had. */
-function largest({ unreachable }: LogChain, held: readonly HeldRoot[]): bigint {
-  const sizes = [...held.map(({ size }) => size), ...unreachable.map(({ toLeaf }) => BigInt(toLeaf))]
-  return sizes.reduce((most, size) => (size > most ? size : most), 0n)
+/**
+ * A log takes nothing any more when the next incarnation is opened. An archive that was made later, and not up to a leaf or a
+ * time before, has all of it.
+ */
+const holdsEnd = ({ parts, end }: LogChain, { newest: { createdAt: closedMs } }: LogChain): boolean =>
+  parts.some(({ archive: { manifest }, log }) => {
+    const request = parseArchiveRequest(manifest.request)
+    if (BigInt(log.toLeaf) !== end || manifest.createdAt < closedMs || !request.ok) return false
+    const { to, toLeaf } = request.value
+    return toLeaf === undefined && (to === undefined || Date.parse(to) > closedMs)
+  })
+
+function most(values: readonly bigint[]): bigint {
+  let largest = 0n
+  for (const value of values) if (value > largest) largest = value
+  return largest
 }
 
-/** Between archives: what lies before one that is there. */
-function inArchives({ end, endOffset, unreachable }: LogChain, source: Source): readonly MissingRange[] {
+/** Between archives: what lies before one that is there, and what it holds itself, since it cannot be written without that. */
+function inArchives(chain: LogChain, source: Source): readonly MissingRange[] {
   const ranges: MissingRange[] = []
-  let [leaf, at] = [end, endOffset]
-  for (const { fromLeaf, toLeaf, fromOffset, toOffset } of unreachable) {
+  let [leaf, at] = [chain.end, chain.endOffset]
+  for (const { fromLeaf, toLeaf, fromOffset, toOffset } of unreachableOf(chain)) {
     if (BigInt(fromLeaf) > leaf)
       ranges.push({
         ...{
@@ -93,24 +110,40 @@ function inArchives({ end, endOffset, unreachable }: LogChain, source: Source): 
         ...{ fromOffset: String(at), toOffset: fromOffset },
         detail: `no archive holds these leaves, so those behind them up to ${toLeaf} could not be written either`,
       })
-    if (BigInt(toLeaf) > leaf) [leaf, at] = [BigInt(toLeaf), BigInt(toOffset)]
+    if (BigInt(toLeaf) <= leaf) continue
+    const state = stateOf(source, BigInt(fromOffset), BigInt(toOffset))
+    if (state === 'lost')
+      ranges.push({
+        ...{ where: 'archive', state, fromLeaf, toLeaf, fromOffset, toOffset },
+        detail: 'an archive holds these leaves; without those before them they could not be written',
+      })
+    ;[leaf, at] = [BigInt(toLeaf), BigInt(toOffset)]
   }
   return ranges
 }
 
 function stateOf(source: Source, from: bigint, to: bigint): MissingRange['state'] {
   if (source.kind === 'unasked') return 'unknown'
-  return source.kind === 'there' && source.start <= from && source.end >= to ? 'in-kafka' : 'lost'
+  if (source.kind !== 'there' || source.start > from || source.end < to) return 'lost'
+  return inKafka(source)
 }
+
+const inKafka = ({ isCompacted }: { readonly isCompacted: boolean }): 'in-kafka' | 'unknown' =>
+  isCompacted ? 'unknown' : 'in-kafka'
 
 const FOLLOWED = 'a later incarnation follows: ingest does not come back to this log'
 
+const NOT_TO_ITS_END =
+  'a later incarnation follows, and no archive that was made since then holds this log to its end: whether it had more, nobody knows'
+
 function judgeTail(
   source: Source,
-  { end, endOffset, newest: { topicId } }: LogChain,
+  chain: LogChain,
   nextOffset: bigint,
   promised: bigint,
 ): Pick<TailVerdict, 'missing' | 'next'> {
+  const { end, newest } = chain
+  const { topicId } = newest
   const isShort = promised > end
   const range = {
     where: 'tail' as const,
@@ -124,7 +157,8 @@ function judgeTail(
   })
   switch (source.kind) {
     case 'followed':
-      return isShort ? only('lost', FOLLOWED) : { missing: [], next: null }
+      if (isShort) return only('lost', FOLLOWED)
+      return source.isWhole ? { missing: [], next: null } : only('unknown', NOT_TO_ITS_END)
     case 'unasked':
       return only(
         'unknown',
@@ -142,6 +176,7 @@ function judgeTail(
       return source satisfies never
   }
   const { start, end: kafkaEnd } = source
+  const endOffset = most([chain.endOffset, ...unreachableOf(chain).map(({ toOffset }) => BigInt(toOffset))])
   if (kafkaEnd < endOffset) {
     const truncated: MissingRange = {
       ...{ ...range, state: 'truncated', fromOffset: String(kafkaEnd), toOffset: String(endOffset) },
@@ -159,9 +194,11 @@ function judgeTail(
     kafkaEnd > from
       ? [
           {
-            ...{ ...range, ...leaves, state: 'in-kafka' },
+            ...{ ...range, ...leaves, state: inKafka(source) },
             ...{ fromOffset: String(from), toOffset: String(kafkaEnd) },
-            detail: 'Kafka has them: ingest takes them when it starts',
+            detail: source.isCompacted
+              ? 'the topic is compacted: Kafka may have removed some of them, and ingest takes the others when it starts'
+              : 'Kafka has them: ingest takes them when it starts',
           },
         ]
       : []

@@ -42,6 +42,6 @@ function emptyChain(origin: string, log: LogOrigin, nowMs: number): LogChain {
   return {
     origin,
     newest: { ...log, startOffset, leaderEpoch: -1, createdAt: nowMs },
-    ...{ links: [], end: 0n, endOffset: log.startOffset, unreachable: [] },
+    ...{ links: [], end: 0n, endOffset: log.startOffset, parts: [] },
   }
 }

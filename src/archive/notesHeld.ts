@@ -8,6 +8,8 @@ export interface HeldNote {
   /** For people: where it lies. */
   readonly name: string
   readonly text: string
+  /** It lies in an archive, and not elsewhere. */
+  readonly isArchived?: boolean
 }
 
 export interface HeldRoot {
@@ -18,6 +20,7 @@ export interface HeldRoot {
   readonly signedBy: readonly VerifierKey[]
   readonly size: bigint
   readonly root: Hash
+  readonly isArchived: boolean
 }
 
 /** Lets signals and timers in. */
@@ -36,7 +39,7 @@ export async function readHeldNotes(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, readonly HeldRoot[]>> {
   const byOrigin = new Map<string, Map<bigint, HeldRoot>>()
-  for (const [index, { name, text }] of notes.entries()) {
+  for (const [index, { name, text, isArchived = false }] of notes.entries()) {
     if (index % NOTES_PER_TURN === 0) await turn()
     signal.throwIfAborted()
     const opened = openCheckpoint(text, { keys })
@@ -50,7 +53,7 @@ export async function readHeldNotes(
         'NOTE_REFUSED',
         `${name} and ${other.name} say two things of ${origin} at ${size} leaves`,
       )
-    known.set(size, { name, text, signedBy, size, root })
+    if (other === undefined || !isArchived) known.set(size, { name, text, signedBy, size, root, isArchived })
   }
   const sorted = [...byOrigin].map(
     ([origin, roots]) => [origin, [...roots.values()].sort((a, b) => (a.size < b.size ? -1 : 1))] as const,

@@ -19,7 +19,7 @@ import { ServiceError } from '../errors.ts'
 import type { ArchiveCodec, ArchivePlace } from '../ports.ts'
 import { damaged, getHeld, getLines, orTooLarge } from './files.ts'
 import { endOf, startOf } from './leafEnds.ts'
-import { type ClaimedRoot, claimOf, fileCheckpoints, RootChecker } from './rootChecker.ts'
+import { type ClaimedRoot, checkpointsIn, claimOf, RootChecker } from './rootChecker.ts'
 
 export interface ArchiveReader {
   readonly place: ArchivePlace
@@ -67,7 +67,7 @@ export async function reopenArchive(
 }
 
 /** Clocks of two servers may differ by that much. */
-const CLOCK_MS = 3_600_000
+export const CLOCK_MS = 3_600_000
 
 /** The leaves of a file, in order, each with the leaf that its bytes have. Throws ARCHIVE_DAMAGED. */
 export async function readLeaves(
@@ -147,9 +147,12 @@ export async function claimsOfPart(
   keys: readonly VerifierKey[],
 ): Promise<readonly ClaimedRoot[]> {
   const claims: ClaimedRoot[] = []
-  for (const file of log.checkpoints)
-    for await (const { checkpoint } of fileCheckpoints(reader, archiveId, log, file))
+  const { place, codec, signal } = reader
+  for (const file of log.checkpoints) {
+    const lines = await getLines(place, codec, archiveId, file, signal)
+    for (const { checkpoint } of checkpointsIn(lines, `${archiveId}/${file.name}`, log))
       claims.push(claimOf(log.origin, checkpoint, keys))
+  }
   return claims
 }
 

@@ -1,17 +1,17 @@
-import type { Manifest } from '../domain/archive/manifest.ts'
 import type { RecoveredLogView, RecoveryReport } from '../domain/archive/recoveryView.ts'
 import type { SignatureRegistry } from '../domain/decode.ts'
-import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
 import type { RecordVerdict } from '../domain/verification/deriveRow.ts'
 import { ServiceError } from '../errors.ts'
 import type { ProducerSource, RecoveryStore, RecoveryWriter } from '../ports.ts'
 import { chainsOf } from './chain.ts'
 import { createJudge, keyOf, producersOf } from './codes.ts'
-import { type FoundArchives, findArchives, type Search } from './findArchives.ts'
+import { findArchives, type Search } from './findArchives.ts'
+import { notesIn, type RestOfDatabase, restIn } from './manifestWords.ts'
 import type { SourceView } from './missing.ts'
 import { withNotedLogs } from './notedLogs.ts'
-import { type HeldNote, type HeldRoot, readHeldNotes } from './notesHeld.ts'
+import { type HeldNote, readHeldNotes } from './notesHeld.ts'
 import { recoverLog } from './recoverLog.ts'
+import { partitionsWithoutLog, reportOf } from './recoveryReport.ts'
 
 export interface RecoveryInput extends Search {
   /** Notes held elsewhere. */
@@ -22,8 +22,6 @@ export interface RecoveryInput extends Search {
   /** Kafka as it is now; null: it is not asked. */
   readonly source: SourceView | null
   readonly requestedBy: string
-  /** Ms since the epoch. */
-  readonly now: () => number
 }
 
 /**
@@ -39,13 +37,13 @@ export async function recover(input: RecoveryInput): Promise<RecoveryReport> {
       'DATABASE_NOT_EMPTY',
       `The database is not empty: there are rows in ${used.join(', ')}`,
     )
-  const held = await readHeldNotes(input.notes, input.keys, input.signal)
   const found = await findArchives(input)
-  const { archives, newest } = found
-  checkKeys(newest, input.keys)
-  const producers = producersOf(newest)
+  const { archives } = found
+  const held = await readHeldNotes([...notesIn(archives), ...input.notes], input.keys, input.signal)
+  const rest = restIn(archives)
+  const producers = producersOf(rest)
   const judge = createJudge(input.verdictOf, producers)
-  const instance = found.instance ?? ''
+  const instance = found.instance ?? input.instance ?? ''
   const chains = withNotedLogs(chainsOf(archives), held.keys(), instance, input.now())
   return await input.store.inTransaction(async (writer) => {
     const logs: RecoveredLogView[] = []
@@ -55,54 +53,19 @@ export async function recover(input: RecoveryInput): Promise<RecoveryReport> {
       if (log !== null) logs.push(log)
     }
     const checkpoints = await writer.placeCheckpoints()
-    await restoreRest(writer, newest, producers)
+    await restoreRest(writer, rest, producers)
+    const partitions = input.source === null ? [] : await partitionsWithoutLog(input.source, logs)
     const remarks = input.places.flatMap((place) => place.remarks())
-    const report = reportOf({ ...found, remarks }, logs, held, checkpoints)
+    const report = reportOf({ found, logs, held, checkpoints, remarks, partitions })
     await writer.recordRecovery(input.requestedBy, report)
     return report
   })
 }
 
-function reportOf(
-  { archives, hashes, unfinished, leftOut, remarks }: FoundArchives & Pick<RecoveryReport, 'remarks'>,
-  logs: readonly RecoveredLogView[],
-  held: ReadonlyMap<string, readonly HeldRoot[]>,
-  checkpoints: number,
-): RecoveryReport {
-  const opened = new Set(logs.map(({ origin }) => origin))
-  const withoutArchive = [...held]
-    .filter(([origin]) => !opened.has(origin))
-    .map(([origin, roots]) => ({ origin, leaves: String(roots.at(-1)?.size ?? 0n) }))
-  const isInKafka = logs.every(({ missing }) => missing.every(({ state }) => state === 'in-kafka'))
-  const isProven = logs.every(
-    ({ leaves, unprovenOffsets, signedTo }) =>
-      unprovenOffsets === '0' && (signedTo === null || signedTo === leaves),
-  )
-  return {
-    archives: archives.map(({ manifest: { id }, place }) => ({
-      ...{ id, place: place.name, manifestHash: hashes.get(id) ?? '' },
-    })),
-    ...{ remarks, unfinished, leftOut, logs, withoutArchive, checkpoints },
-    complete: isInKafka && isProven && withoutArchive.length === 0,
-  }
-}
-
-/** The archive's own list of keys is nobody's signature: it may name only keys that are known from elsewhere. */
-function checkKeys({ id, keys }: Manifest, trusted: readonly VerifierKey[]): void {
-  for (const { key } of keys) {
-    if (trusted.some(({ text }) => text === key)) continue
-    const name = key.split('+').slice(0, 2).join('+')
-    throw new ServiceError(
-      'NOTE_REFUSED',
-      `${id}/manifest.json names the key ${name}, which is not among those given with --key`,
-    )
-  }
-}
-
 /** No leaf proves these: they are the archive's word. */
 async function restoreRest(
   writer: RecoveryWriter,
-  { keys, holds }: Manifest,
+  { keys, holds }: RestOfDatabase,
   producers: readonly ProducerSource[],
 ): Promise<void> {
   await writer.restoreKeys(

@@ -29,7 +29,7 @@ export async function recoverLog(
   chain: LogChain,
   held: readonly HeldRoot[],
 ): Promise<RecoveredLogView | null> {
-  const noted = isArchived(chain) ? null : await proveLog(input, chain, held, async () => undefined)
+  const noted = chain.parts.length > 0 ? null : await proveLog(input, chain, held, async () => undefined)
   if (noted !== null && !isToOpen(noted, input.chains)) return null
   const { writer } = input
   const { topic, partition, topicId, incarnation, leaderEpoch, createdAt } = chain.newest
@@ -54,8 +54,6 @@ export async function recoverLog(
     })
   return viewOf(proof, rows.counts)
 }
-
-const isArchived = ({ links, unreachable }: LogChain): boolean => links.length + unreachable.length > 0
 
 /**
  * A log that only notes know is opened where ingest would come back to it, or would go on in one before it. Elsewhere ingest
@@ -176,10 +174,13 @@ async function restoreCheckpoints(
   await writer.restoreCheckpoints(id, some)
 }
 
+const elsewhere = (held: readonly HeldRoot[]): readonly HeldRoot[] =>
+  held.filter(({ isArchived }) => !isArchived)
+
 function viewOf(proof: ProvenLog, counts: Counts): RecoveredLogView {
   const { chain, matched, larger, root, tail } = proof
   const { topic, partition, incarnation } = chain.newest
-  const proven = matched.at(-1)
+  const proven = elsewhere(matched).at(-1)
   return {
     ...{ origin: chain.origin, topic, partition, incarnation, leaves: String(chain.end) },
     events: String(counts.events),
@@ -191,7 +192,7 @@ function viewOf(proof: ProvenLog, counts: Counts): RecoveredLogView {
     ...{ nextOffset: String(tail.nextOffset), unprovenOffsets: String(tail.unproven), rootHash: root },
     signedTo: proof.signedTo === null ? null : String(proof.signedTo),
     provenTo: proven === undefined ? null : String(proven.size),
-    notes: { matched: matched.length, larger: larger.length },
+    notes: { matched: elsewhere(matched).length, larger: elsewhere(larger).length },
     missing: tail.missing,
     ...(tail.next !== null && {
       followedBy: { incarnation: incarnation + 1, startOffset: String(tail.next.startOffset) },

@@ -1,6 +1,6 @@
 /** "At this size the log has this root": claims of checkpoints and notes, held against the leaves as they come. */
 import { type ArchivedCheckpoint, parseCheckpointLine } from '../domain/archive/checkpointLine.ts'
-import type { ManifestFile, ManifestLog } from '../domain/archive/manifest.ts'
+import type { ManifestLog } from '../domain/archive/manifest.ts'
 import { openCheckpoint } from '../domain/evidence/checkpointNote.ts'
 import type { ReadRecord } from '../domain/evidence/exportedRecord.ts'
 import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
@@ -8,8 +8,7 @@ import { hashFromHex, hashToHex } from '../domain/hash.ts'
 import { appendLeaves, emptyFrontier, rootOf } from '../domain/merkle.ts'
 import { type Frontier, type Hash, leafIndex } from '../domain/model.ts'
 import { ServiceError } from '../errors.ts'
-import type { ArchiveCodec, ArchivePlace } from '../ports.ts'
-import { damaged, getLines } from './files.ts'
+import { damaged } from './files.ts'
 import { startOf } from './leafEnds.ts'
 
 export interface ClaimedRoot {
@@ -110,24 +109,17 @@ export class RootChecker {
   }
 }
 
-export interface ClaimReader {
-  readonly place: ArchivePlace
-  readonly codec: ArchiveCodec
-  readonly signal: AbortSignal
-}
-
-/** The checkpoints of a file beside the leaves of a part, each with its line. Throws ARCHIVE_DAMAGED. */
-export async function* fileCheckpoints(
-  { place, codec, signal }: ClaimReader,
-  archiveId: string,
-  log: Pick<ManifestLog, 'toLeaf'>,
-  file: ManifestFile,
-): AsyncGenerator<{ readonly checkpoint: ArchivedCheckpoint; readonly line: string }> {
-  for (const line of await getLines(place, codec, archiveId, file, signal)) {
+/** The checkpoints in the lines of a file beside the leaves of a part, each with its line. Throws ARCHIVE_DAMAGED. */
+export function* checkpointsIn(
+  lines: readonly string[],
+  path: string,
+  { toLeaf }: Pick<ManifestLog, 'toLeaf'>,
+): Generator<{ readonly checkpoint: ArchivedCheckpoint; readonly line: string }> {
+  for (const line of lines) {
     const checkpoint = parseCheckpointLine(line)
-    if (!checkpoint.ok) throw damaged(`${archiveId}/${file.name}`, `has a bad line: ${checkpoint.detail}`)
-    if (BigInt(checkpoint.value.position.size) > BigInt(log.toLeaf))
-      throw damaged(`${archiveId}/${file.name}`, 'has a checkpoint over more leaves than the archive')
+    if (!checkpoint.ok) throw damaged(path, `has a bad line: ${checkpoint.detail}`)
+    if (BigInt(checkpoint.value.position.size) > BigInt(toLeaf))
+      throw damaged(path, 'has a checkpoint over more leaves than the archive')
     yield { checkpoint: checkpoint.value, line }
   }
 }

@@ -77,8 +77,13 @@ it('a damaged archive keeps a recovery from beginning, until it is left out by i
     `ARCHIVE_NOT_FOUND: There is no archive ${strange} to leave out`,
   )
   const report = await recoverInto(await emptyDatabase(), folder, { except: [id] })
-  expect(report).toMatchObject({ leftOut: [id], logs: [{ leaves: '20' }], checkpoints: 2 })
-  expect(formatRecovery(report)).toContain(`  ${id} was left out`)
+  expect(report).toMatchObject({
+    leftOut: [{ id, lacks: null }],
+    logs: [{ leaves: '20' }],
+    checkpoints: 2,
+    complete: false,
+  })
+  expect(formatRecovery(report)).toContain(`  ${id} was left out, and what was in it, nobody can read`)
 })
 
 it('archives of two installations in one place are told apart by name', async () => {
@@ -90,11 +95,11 @@ it('archives of two installations in one place are told apart by name', async ()
     /^ARCHIVE_NOT_FOUND: There is no finished archive of example.com\/third in /,
   )
   const report = await recoverInto(await emptyDatabase(), folder, { instance: 'example.com/ingest' })
-  expect(report).toMatchObject({ leftOut: [id], logs: [{ leaves: '20' }] })
+  expect(report).toMatchObject({ leftOut: [{ id, lacks: [] }], logs: [{ leaves: '20' }] })
 })
 
 it('two logs of one incarnation are not mixed up: the operator chooses', async () => {
-  const { folder, id } = withAnother(() => ({ topicId: randomUUID() }))
+  const { folder, id } = withAnother(() => ({ topicId: randomUUID(), note: null, consistency: [] }))
   expect(await codeOf(recoverInto(empty, folder))).toMatch(
     new RegExp(
       `^BAD_REQUEST: the archives hold two logs of ${source.topic}/0, incarnation 1: .*${id}.*--except$`,

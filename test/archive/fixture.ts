@@ -99,7 +99,7 @@ export async function archiveWith(
 }
 
 type Options = Partial<
-  Pick<Parameters<typeof recover>[0], 'notes' | 'keys' | 'source' | 'except' | 'instance'>
+  Pick<Parameters<typeof recover>[0], 'notes' | 'keys' | 'source' | 'except' | 'instance' | 'places'>
 >
 
 export async function recoverInto(database: TestDatabase, folder: string, options: Options = {}) {

@@ -11,6 +11,7 @@ import { offset } from '../../src/domain/model.ts'
 import { ServiceError } from '../../src/errors.ts'
 import { zstdCodec } from '../../src/places/archives/codec.ts'
 import { createFolderArchives } from '../../src/places/archives/folder.ts'
+import type { TopicConfig } from '../../src/ports.ts'
 import { openRecovery } from '../../src/store/archive/recovery.ts'
 import { appendTo, openLog } from '../store/fixture.ts'
 import { type TestDatabase, withClient } from '../support/database.ts'
@@ -140,6 +141,7 @@ it('leaves that no signature covers are not whole, even where nothing is missing
     const kafka: SourceView = {
       describe: async (topic) => ({ topic, topicId, partitions: [] }),
       bounds: async () => ({ start: offset(0n), end: offset(20n) }),
+      config: async () => ({ cleanupPolicy: 'delete' }) as TopicConfig,
     }
     const report = await recoverInto(await emptyDatabase(), folder, { source: kafka })
     return { lines: formatRecovery(report).join('\n'), complete: report.complete }

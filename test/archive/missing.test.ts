@@ -1,6 +1,7 @@
 /** Where a log goes on, and what is missing of it, by what Kafka says of its source. */
+import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { chainsOf, type FoundArchive, type LogChain } from '../../src/archive/chain.ts'
+import { chainsOf, type LogChain } from '../../src/archive/chain.ts'
 import { judgeMissing, type SourceView } from '../../src/archive/missing.ts'
 import { withNotedLogs } from '../../src/archive/notedLogs.ts'
 import type { ManifestLog } from '../../src/domain/archive/manifest.ts'
@@ -9,22 +10,22 @@ import { hashFromHex } from '../../src/domain/hash.ts'
 import { offset } from '../../src/domain/model.ts'
 import { manifestLog, manifestOf } from '../domain/archive/manifests.ts'
 
-const place = {} as FoundArchive['place']
 const chainOf = (...logs: ManifestLog[]): readonly LogChain[] =>
-  chainsOf([{ place, manifest: manifestOf(logs) }])
+  chainsOf([{ places: [], manifest: manifestOf(logs) }])
 
 /** 40 leaves to offset 40; the archive says that the log went on to 47. */
 const log = manifestLog({ toLeaf: 40n, toOffset: 47n })
 
-function kafka(start: bigint, end: bigint, topicId = log.topicId): SourceView {
+function kafka(start: bigint, end: bigint, topicId = log.topicId, cleanupPolicy = 'delete'): SourceView {
   return {
     describe: async () => ({ topicId, partitions: [] }) as never,
     bounds: async () => ({ start: offset(start), end: offset(end) }),
+    config: async () => ({ cleanupPolicy }) as never,
   }
 }
 
 const notesOver = (size: bigint) => [
-  { name: 'a note', text: '', signedBy: [], size, root: hashFromHex('0'.repeat(64)) },
+  { name: 'a note', text: '', signedBy: [], size, isArchived: false, root: hashFromHex('0'.repeat(64)) },
 ]
 
 async function judge(source: SourceView | null, promised: bigint | null = null) {
@@ -54,11 +55,30 @@ describe('what came after the newest archive', () => {
     expect(await judge(kafka(0n, 60n, '99999999-9999-4999-8999-999999999999'))).toMatchObject(unknown)
   })
 
-  it('is nothing of a log that another incarnation follows', async () => {
+  it('is nothing of a log that another incarnation follows, if an archive holds it to its end', async () => {
     const next = manifestLog({ incarnation: 2, startOffset: 47n, fromOffset: 47n, toLeaf: 3n, toOffset: 50n })
-    const chains = chainOf(log, next)
-    const verdict = await judgeMissing(null, chains[0] as LogChain, chains, [], 40n)
-    expect(verdict).toEqual({ missing: [], nextOffset: 47n, unproven: 0n, next: null, isThere: false })
+    const verdict = async (request: object, openedMs: number) => {
+      const second = { ...manifestOf([{ ...next, createdAt: openedMs }]), id: randomUUID() }
+      const chains = chainsOf([
+        { places: [], manifest: { ...manifestOf([log]), request: { topic: 'orders', ...request } } },
+        { places: [], manifest: second },
+      ])
+      return await judgeMissing(null, chains[0] as LogChain, chains, [], 40n)
+    }
+    const madeMs = manifestOf([]).createdAt
+    const whole = { missing: [], nextOffset: 47n, unproven: 0n, next: null, isThere: false }
+    expect(await verdict({}, madeMs - 1)).toEqual(whole)
+    expect(await verdict({ to: new Date(madeMs).toISOString() }, madeMs - 1)).toEqual(whole)
+    const unknown = { missing: [{ where: 'tail', state: 'unknown', fromLeaf: '40', toLeaf: null }] }
+    expect(await verdict({}, madeMs + 1)).toMatchObject(unknown)
+    expect(await verdict({ to: new Date(madeMs - 1).toISOString() }, madeMs - 1)).toMatchObject(unknown)
+    expect(await verdict({ partition: 0, toLeaf: '40' }, madeMs - 1)).toMatchObject(unknown)
+  })
+
+  it('nobody knows of a compacted topic', async () => {
+    expect(await judge(kafka(0n, 60n, log.topicId, 'compact,delete'))).toMatchObject({
+      missing: [{ state: 'unknown', fromOffset: '40', toOffset: '60' }],
+    })
   })
 
   it('is truncated where Kafka ends below the log, and no incarnation begins where Kafka has nothing', async () => {
@@ -73,6 +93,41 @@ describe('what came after the newest archive', () => {
       ...{ missing: [{ state: 'lost', toLeaf: '60' }], next: { startOffset: 40n } },
     })
     expect(await judge(kafka(0n, 60n), 60n)).toMatchObject({ missing: [{ state: 'in-kafka' }], next: null })
+  })
+})
+
+describe('leaves that archives hold behind a hole', () => {
+  const base = manifestLog({ toLeaf: 50n, toOffset: 50n })
+  const range = { fromLeaf: '140', toLeaf: '150', fromOffset: '140', toOffset: '200' }
+  const [file] = base.files
+  const behind = { ...base, ...range, files: file === undefined ? [] : [{ ...file, lines: 10, ...range }] }
+  const judged = async (source: SourceView, promised: bigint | null) => {
+    const chains = chainsOf([
+      { places: [], manifest: manifestOf([base]) },
+      { places: [], manifest: { ...manifestOf([behind]), id: randomUUID() } },
+    ])
+    const held = promised === null ? [] : notesOver(promised)
+    return await judgeMissing(source, chains[0] as LogChain, chains, held, 50n)
+  }
+
+  it('are in Kafka only where Kafka reaches to their end', async () => {
+    expect(await judged(kafka(0n, 200n), null)).toMatchObject({
+      missing: [
+        { where: 'archive', state: 'in-kafka', fromOffset: '50', toOffset: '140' },
+        { where: 'tail', state: 'in-kafka', fromOffset: '50', toOffset: '200' },
+      ],
+      next: null,
+    })
+    const truncated = {
+      missing: [
+        { where: 'archive', state: 'in-kafka', fromOffset: '50', toOffset: '140' },
+        { where: 'archive', state: 'lost', fromOffset: '140', toOffset: '200' },
+        { where: 'tail', state: 'truncated', fromOffset: '160', toOffset: '200' },
+      ],
+    }
+    expect(await judged(kafka(0n, 160n), null)).toMatchObject({ ...truncated, next: null })
+    // Only what is signed can be contradicted.
+    expect(await judged(kafka(0n, 160n), 150n)).toMatchObject({ ...truncated, next: { startOffset: 0n } })
   })
 })
 

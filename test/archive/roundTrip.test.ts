@@ -251,7 +251,7 @@ describe('what is not as it was archived', () => {
     await change(
       'manifest.json',
       replaced(/"rootHash":"[0-9a-f]{64}"/, `"rootHash":"${'0'.repeat(64)}"`),
-      /^ARCHIVE_DAMAGED: .*another root/,
+      /^ARCHIVE_DAMAGED: .*has a proof that does not lead from the leaves/,
     )
     await change(
       'manifest.json',
@@ -260,9 +260,6 @@ describe('what is not as it was archived', () => {
     )
 
     const stranger = testKey('example.com/ingest', 2)
-    expect(await refused({ notes, keys: [stranger.verifierKey] })).toMatch(
-      /^NOTE_REFUSED: 301.note: no known key/,
-    )
     expect(await refused({ keys: [stranger.verifierKey] })).toMatch(
       /^NOTE_REFUSED: .*manifest.json names the key/,
     )

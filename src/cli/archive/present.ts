@@ -2,6 +2,7 @@
 import type { PlaceVerification } from '../../domain/archive/placeVerification.ts'
 import type {
   AdoptionReport,
+  LeftOutArchive,
   MissingRange,
   RecoveredLogView,
   RecoveryReport,
@@ -54,19 +55,36 @@ export const formatAdoption = ({ logs, withoutLog, complete }: AdoptionReport): 
 ]
 
 export function formatRecovery(report: RecoveryReport): string[] {
-  const { archives, remarks, unfinished, leftOut, logs, withoutArchive, checkpoints, complete } = report
+  const { archives, remarks, unfinished, leftOut, logs, withoutArchive, holes, partitions, checkpoints } =
+    report
   return [
     `${logs.length} logs and ${checkpoints} checkpoints from ${archives.length} archives`,
     ...remarks.map((remark) => `  REMARK: ${remark}`),
     ...unfinished.map((id) => `  ${id} was never finished: left alone`),
-    ...leftOut.map((id) => `  ${id} was left out`),
+    ...leftOut.map(formatLeftOut),
     ...logs.flatMap(formatLog),
     ...withoutArchive.map(
       ({ origin, leaves }) =>
         `  ${origin}: no archive, and a note says that it had ${formatCount(leaves)} leaves`,
     ),
-    complete ? 'nothing is lost' : 'SOMETHING IS LOST, or nobody knows: see what is missing',
+    ...holes.map(
+      ({ topic, partition, from, to }) =>
+        `  ${topic}/${partition}, incarnation ${from === to ? from : `${from} to ${to}`}: no archive and no note tells of it`,
+    ),
+    ...partitions.map(
+      ({ topic, partition, startOffset }) =>
+        `  ${topic}/${partition}: no archive and no note tells of it; ingest takes it from offset ${startOffset}${startOffset === '0' ? '' : ', and what was before that, nobody has'}`,
+    ),
+    report.complete ? 'nothing is lost' : 'SOMETHING IS LOST, or nobody knows: see what is missing',
   ]
+}
+
+function formatLeftOut({ id, lacks }: LeftOutArchive): string {
+  if (lacks === null) return `  ${id} was left out, and what was in it, nobody can read`
+  const what = lacks.map(({ origin, toLeaf }) => `${origin} up to leaf ${toLeaf}`)
+  return what.length === 0
+    ? `  ${id} was left out: nothing of it is missing`
+    : `  ${id} was left out: it has, and no other archive, ${what.slice(0, 5).join(', ')}`
 }
 
 function formatLog(log: RecoveredLogView): string[] {

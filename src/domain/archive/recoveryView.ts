@@ -75,6 +75,27 @@ export interface AdoptionReport {
   readonly complete: boolean
 }
 
+export interface LeftOutArchive {
+  readonly id: string
+  /** What of it came from no other archive; null when nobody can read what was in it. */
+  readonly lacks: readonly { readonly origin: string; readonly toLeaf: string }[] | null
+}
+
+/** Incarnations of a partition, both ends included. */
+export interface LogHole {
+  readonly topic: string
+  readonly partition: number
+  readonly from: number
+  readonly to: number
+}
+
+export interface UnknownPartition {
+  readonly topic: string
+  readonly partition: number
+  /** Where Kafka begins: what was before it, nobody has. */
+  readonly startOffset: string
+}
+
 export interface RecoveryReport {
   readonly archives: readonly { readonly id: string; readonly place: string; readonly manifestHash: string }[]
   /** What was found hidden in the places, and read all the same. */
@@ -82,14 +103,18 @@ export interface RecoveryReport {
   /** Folders without a manifest: archives that were never finished. */
   readonly unfinished: readonly string[]
   /** Archives that were not used: other installations' ones, and those that were to be left alone. */
-  readonly leftOut: readonly string[]
+  readonly leftOut: readonly LeftOutArchive[]
   readonly logs: readonly RecoveredLogView[]
   /** Logs that notes tell of, and neither an archive nor this database has. */
   readonly withoutArchive: readonly { readonly origin: string; readonly leaves: string }[]
+  /** Older logs of a partition that nobody knows anything of. */
+  readonly holes: readonly LogHole[]
+  /** Partitions that Kafka has now, of these topics, without a log: ingest takes them from their start. */
+  readonly partitions: readonly UnknownPartition[]
   readonly checkpoints: number
   /**
-   * Nothing is lost for good: all that is missing, Kafka still has; where keys were given, notes cover all leaves; and no log goes
-   * on at an offset that only the archive tells of.
+   * Nothing is lost for good: all that is missing, Kafka still has; where keys were given, notes cover all leaves; no log goes on
+   * at an offset that only the archive tells of; and no log, partition or archive is known to lack.
    */
   readonly complete: boolean
 }
