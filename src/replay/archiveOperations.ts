@@ -1,12 +1,12 @@
 /** Archives as the edges have them done: thin over Temporal's client and the store. */
 import { randomUUID } from 'node:crypto'
-import { WorkflowNotFoundError } from '@temporalio/client'
+import { type WorkflowExecutionDescription, WorkflowNotFoundError } from '@temporalio/client'
 import { partsToArchive } from '../../activities/archive/planArchive.ts'
 import { viewOfArchive } from '../archive/viewOfArchive.ts'
 import type { HoldRequest, HoldView } from '../domain/archive/hold.ts'
 import { type ArchiveRequest, nameOfArchive, workflowIdOfArchive } from '../domain/archive/request.ts'
 import { type ArchiveView, archiveEnded } from '../domain/archive/view.ts'
-import { ServiceError } from '../errors.ts'
+import { isErrorCode, ServiceError } from '../errors.ts'
 import type { ArchiveStore, HoldStore, Page, QueryStore } from '../ports.ts'
 import type { TemporalClient } from './temporalClient.ts'
 import { fromFailure, fromTemporal } from './temporalErrors.ts'
@@ -101,6 +101,20 @@ const planned = (id: string, request: unknown, createdBy: string): ArchiveView =
   logs: [],
 })
 
+/** Of an activity that failed and will be started again; not of one that runs. */
+const SCHEDULED = 1
+
+function waitingOf({ raw }: WorkflowExecutionDescription): Pick<ArchiveView, 'waiting'> {
+  for (const { state, attempt, lastFailure } of raw.pendingActivities ?? []) {
+    const code = lastFailure?.applicationFailureInfo?.type
+    if (state !== SCHEDULED || !isErrorCode(code)) continue
+    return {
+      waiting: { code, detail: lastFailure?.message ?? '', attempts: Math.max(0, (attempt ?? 1) - 1) },
+    }
+  }
+  return {}
+}
+
 /** What ended, the store knows for good. What was refused before it was planned, only Temporal knows. */
 async function findArchive(
   { temporal: { client }, archives }: ArchiveOperationsDependencies,
@@ -111,14 +125,16 @@ async function findArchive(
   const stored = record === null ? null : viewOfArchive(record)
   if (stored !== null && archiveEnded(stored.status)) return stored
   const handle = client.workflow.getHandle(stored?.workflowId ?? workflowIdOfArchive(id))
-  const status = await bounded(async () => (await handle.describe()).status.name).catch((error: unknown) => {
+  const described = await bounded(() => handle.describe()).catch((error: unknown) => {
     if (error instanceof WorkflowNotFoundError) return null
     throw error
   })
+  const status = described?.status.name ?? null
   if (stored === null && status === null)
     throw new ServiceError('ARCHIVE_NOT_FOUND', `there is no archive ${id}`)
   const view = stored ?? planned(id, {}, '')
-  if (status === 'RUNNING' || status === 'COMPLETED') return view
+  if (status === 'COMPLETED') return view
+  if (described !== null && status === 'RUNNING') return { ...view, ...waitingOf(described) }
   if (status !== 'FAILED') {
     const detail =
       status === 'CANCELLED' ? 'it was cancelled before it began' : 'its workflow does not run any more'

@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type ArchiveView, archiveEnded } from '../../src/domain/archive/view.ts'
 import { formatSigningKey } from '../../src/domain/evidence/noteKeys.ts'
+import { rootOf } from '../../src/domain/merkle.ts'
+import { leafIndex } from '../../src/domain/model.ts'
 import { ServiceError } from '../../src/errors.ts'
 import { type ArchiveOperations, createArchiveOperations } from '../../src/replay/archiveOperations.ts'
 import { createTemporalClient, type TemporalClient } from '../../src/replay/temporalClient.ts'
@@ -158,40 +160,37 @@ it('people start it with nothing but Temporal, bad input names the field, and it
 it('an archive whose place the worker at hand does not have waits for one that has it', {
   timeout: 120_000,
 }, async () => {
-  const { topic } = (await aLog(100)).log.identity
-  // Begun while a worker with the right place was there.
-  const right = startWorker()
-  const { id, workflowId } = await withClient(fixture.database.adminUrl, async (client) => {
-    await client.query('begin; lock table archive_files in share row exclusive mode')
-    const started = await operations.startArchive({ topic }, 'ada')
-    const waiting = `from pg_locks where not granted and relation = 'archive_files'::regclass`
-    await until(
-      async () => (await client.query(`select ${waiting}`)).rowCount,
-      60_000,
-      () => right.output,
-    )
-    await right.kill()
-    await client.query(`select pg_terminate_backend(pid) ${waiting}`)
-    await client.query('rollback')
-    return started
+  const { log, position } = await aLog(100)
+  const { archives } = fixture.store
+  const id = randomUUID()
+  const [workflowId, request] = [`archive/${id}`, { topic: log.identity.topic }]
+  // As a worker with the right place began it, which is gone.
+  const range = await archives.leavesOf(log.logId, leafIndex(0n), position.size)
+  const rootHash = rootOf(await archives.frontierAt(log.logId, range.toLeaf), range.toLeaf)
+  await archives.insertArchive({
+    ...{ id, workflowId, request, place: folder, createdBy: 'ada' },
+    logs: [{ logId: log.logId, ...range, rootHash }],
   })
+  await temporal.client.workflow.start('archive', { taskQueue, workflowId, args: [request] })
   const elsewhere = mkdtempSync(join(tmpdir(), 'streaming-ingest-elsewhere-'))
   try {
     const wrong = startWorker({ ARCHIVE_PLACE: `file://${elsewhere}` })
-    const handle = temporal.client.workflow.getHandle(workflowId)
-    const failure = await until(
+    const standing = await until(
       async () => {
-        const [pending] = (await handle.describe()).raw.pendingActivities ?? []
-        const code = pending?.lastFailure?.applicationFailureInfo?.type
-        return code === 'ARCHIVE_PLACE_DIFFERS' && pending?.lastFailure?.message
+        const view = await operations.getArchive(id)
+        return view.waiting?.code === 'ARCHIVE_PLACE_DIFFERS' && view
       },
       60_000,
       () => wrong.output,
     )
-    expect(failure).toContain(`is at ${folder}, and ARCHIVE_PLACE of this worker is ${elsewhere}:`)
-    expect(await operations.getArchive(id)).toMatchObject({ status: 'running' })
+    expect(standing).toMatchObject({ status: 'running', waiting: { attempts: expect.any(Number) } })
+    expect(standing.waiting?.detail).toContain(
+      `is at ${folder}, and ARCHIVE_PLACE of this worker is ${elsewhere}:`,
+    )
     startWorker()
-    expect(await ended(id)).toMatchObject({ status: 'verified', place: `${folder}/${id}` })
+    const done = await ended(id)
+    expect(done).toMatchObject({ status: 'verified', place: `${folder}/${id}` })
+    expect(done.waiting).toBeUndefined()
     expect(readdirSync(elsewhere)).toEqual([])
     await wrong.stop()
   } finally {

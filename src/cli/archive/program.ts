@@ -125,11 +125,14 @@ async function follow(id: string, { terminal, connect }: ArchiveContext): Promis
     if (performance.now() - linedAt >= LINE_EVERY_MS) {
       linedAt = performance.now()
       const { written, leaves } = view.progress
-      terminal.line(`running  ${formatCount(written)} of ${formatCount(leaves)} leaves written`)
+      terminal.line(`running  ${formatCount(written)} of ${formatCount(leaves)} leaves written${waits(view)}`)
     }
     await sleep(POLL_MS)
   }
 }
+
+const waits = ({ waiting }: ArchiveView): string =>
+  waiting === undefined ? '' : `; waits, tried ${waiting.attempts} times: ${waiting.code}: ${waiting.detail}`
 
 interface HoldFlags {
   readonly topic?: string

@@ -44,6 +44,8 @@ export interface ArchiveView {
   /** SHA-256 of `manifest.json`; of a verified archive. */
   readonly manifestHash?: string
   readonly error?: { readonly code: string; readonly detail: string }
+  /** While it runs: why a step of it did not succeed the last time. It is tried again, for ever. */
+  readonly waiting?: { readonly code: string; readonly detail: string; readonly attempts: number }
 }
 
 /** The workflow's query `progress`. */
