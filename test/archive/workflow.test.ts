@@ -187,7 +187,31 @@ it('an archive whose place the worker at hand does not have waits for one that h
     expect(standing.waiting?.detail).toContain(
       `is at ${folder}, and ARCHIVE_PLACE of this worker is ${elsewhere}:`,
     )
-    startWorker()
+    const edge = await startEdge({
+      ...{ operations, queries: { ...fixture.store.queries, ...fixture.store.checkpoints } },
+    })
+    const shown = spawn(process.execPath, [entry, 'show', id], {
+      ...{ env: { API_URL: edge.url }, cwd: tmpdir(), stdio: ['ignore', 'pipe', 'inherit'] },
+    })
+    let said = ''
+    shown.stdout?.on('data', (chunk: Buffer) => {
+      said += chunk.toString('utf8')
+    })
+    const closed = once(shown, 'close')
+    try {
+      await until(
+        async () => said.includes('waits, tried '),
+        30_000,
+        () => said,
+      )
+      expect(said).toContain(`ARCHIVE_PLACE_DIFFERS: the archive ${id} is at ${folder}`)
+      startWorker()
+      expect(await closed).toEqual([0, null])
+      expect(said).toContain(`${id}  verified`)
+    } finally {
+      shown.kill('SIGKILL')
+      await edge.close()
+    }
     const done = await ended(id)
     expect(done).toMatchObject({ status: 'verified', place: `${folder}/${id}` })
     expect(done.waiting).toBeUndefined()

@@ -109,6 +109,7 @@ async function create({ detach = false, ...flags }: CreateFlags, context: Archiv
 async function follow(id: string, { terminal, connect }: ArchiveContext): Promise<void> {
   const api = connect()
   let linedAt = performance.now()
+  let told = ''
   for (;;) {
     const view = (await api
       .get(`/archives/${encodeURIComponent(id)}`)
@@ -122,17 +123,22 @@ async function follow(id: string, { terminal, connect }: ArchiveContext): Promis
       const why = view.error === undefined ? '' : `: ${view.error.code}: ${view.error.detail}`
       throw new CliFailure(1, view.error?.code ?? 'INTERNAL', `archive ${id} ${view.status}${why}`)
     }
-    if (performance.now() - linedAt >= LINE_EVERY_MS) {
+    const hindrance = hindranceOf(view)
+    // Whoever looks why it stands still should not have to wait.
+    if (performance.now() - linedAt >= LINE_EVERY_MS || (hindrance !== '' && hindrance !== told)) {
       linedAt = performance.now()
+      told = hindrance
       const { written, leaves } = view.progress
-      terminal.line(`running  ${formatCount(written)} of ${formatCount(leaves)} leaves written${waits(view)}`)
+      const waits = hindrance === '' ? '' : `; waits, tried ${view.waiting?.attempts} times: ${hindrance}`
+      terminal.line(`running  ${formatCount(written)} of ${formatCount(leaves)} leaves written${waits}`)
     }
     await sleep(POLL_MS)
   }
 }
 
-const waits = ({ waiting }: ArchiveView): string =>
-  waiting === undefined ? '' : `; waits, tried ${waiting.attempts} times: ${waiting.code}: ${waiting.detail}`
+/** What keeps it from going on; empty when nothing does. */
+const hindranceOf = ({ waiting }: ArchiveView): string =>
+  waiting === undefined ? '' : `${waiting.code}: ${waiting.detail}`
 
 interface HoldFlags {
   readonly topic?: string
