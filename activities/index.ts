@@ -1,3 +1,4 @@
+import { createReopening } from '../src/archive/readArchive.ts'
 import { archiveSlice } from './archive/archiveSlice.ts'
 import { planArchive } from './archive/planArchive.ts'
 import { sealArchive } from './archive/sealArchive.ts'
@@ -24,6 +25,7 @@ import { planReplayVerification, verifyReplaySlice } from './verification/verify
  */
 export function createActivities(deps: ActivityDependencies, draining: AbortSignal): Activities {
   const never = new AbortController().signal
+  const reopen = createReopening()
   return {
     planReplay: (input) => runActivity(deps, never, (scope) => planReplay(deps, scope, input)),
     replaySlice: (input) => runActivity(deps, draining, (scope) => replaySlice(deps, scope, input)),
@@ -42,7 +44,7 @@ export function createActivities(deps: ActivityDependencies, draining: AbortSign
     archiveSlice: (input) => runActivity(deps, draining, (scope) => archiveSlice(deps, scope, input)),
     sealArchive: (input) => runActivity(deps, never, (scope) => sealArchive(deps, scope, input)),
     verifyArchiveSlice: (input) =>
-      runActivity(deps, draining, (scope) => verifyArchiveSlice(deps, scope, input)),
+      runActivity(deps, draining, (scope) => verifyArchiveSlice(deps, scope, input, reopen)),
     finishArchive: (input) => runActivity(deps, never, () => finishArchive(deps, input)),
     storeCheckpoint: (input) => runActivity(deps, never, () => storeCheckpoint(deps, input)),
     placeNotes: (input) => runActivity(deps, draining, (scope) => placeNotes(deps, scope, input)),

@@ -25,12 +25,13 @@ export async function verifyArchiveSlice(
   deps: ActivityDependencies,
   scope: ActivityScope,
   { archiveId, logId, manifestHash, position }: VerifyArchiveInput,
+  reopen: typeof reopenArchive = reopenArchive,
 ): Promise<VerifyArchiveResult> {
   const deadlineMs = deps.now() + deps.settings.sliceMs
   const { archive, part, origin } = await loadPart(deps, archiveId, logId)
   const place = placeOf(deps, archive)
   const reader = { place, codec: deps.archiveCodec, signal: scope.signal }
-  const { manifest } = await reopenArchive(reader, archiveId, hashFromHex(manifestHash))
+  const { manifest } = await reopen(reader, archiveId, hashFromHex(manifestHash))
   const log = manifest.logs.find((each) => each.origin === origin)
   const planned = `${part.fromLeaf} ${part.toLeaf} ${hashToHex(part.rootHash)}`
   if (log === undefined || `${log.fromLeaf} ${log.toLeaf} ${log.rootHash}` !== planned)

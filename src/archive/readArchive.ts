@@ -66,6 +66,22 @@ export async function reopenArchive(
   return readManifest(id, await getHeld(place, nameOfManifest(id), wanted, signal))
 }
 
+/**
+ * `reopenArchive` for slices of one archive that run beside each other or soon after: while one of them has the manifest in hand,
+ * the next one gets it too. That of thousands of logs takes long to read, and no other has its hash.
+ */
+export function createReopening(): typeof reopenArchive {
+  let last: { readonly key: string; readonly manifest: WeakRef<Manifest> } | null = null
+  return async (reader, id, hash) => {
+    const key = `${reader.place.address} ${id} ${hash}`
+    const known = last?.key === key ? last.manifest.deref() : undefined
+    if (known !== undefined) return { manifest: known, manifestHash: hash }
+    const opened = await reopenArchive(reader, id, hash)
+    last = { key, manifest: new WeakRef(opened.manifest) }
+    return opened
+  }
+}
+
 /** Clocks of two servers may differ by that much. */
 export const CLOCK_MS = 3_600_000
 
