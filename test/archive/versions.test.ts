@@ -1,8 +1,13 @@
 /** Archives in a locked bucket, and somebody who may write there and puts something over them: what is locked is still found. */
+
+import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { verifyArchiveSlice } from '../../activities/archive/verifyArchive.ts'
@@ -22,6 +27,9 @@ import { appendTo, openLog } from '../store/fixture.ts'
 import { type S3Server, s3Missing, startS3Server } from '../support/s3.ts'
 import { trueEvents } from '../verification/trueLog.ts'
 import { archiveWith, key, rowsOf, useArchives, verdictOf } from './fixture.ts'
+
+/** As `pnpm archive` starts it. */
+const entry = fileURLToPath(new URL('../../src/recovery/main.ts', import.meta.url))
 
 const missing = s3Missing()
 if (missing !== null) console.warn(`skipped: versions in a real bucket (${missing})`)
@@ -150,6 +158,18 @@ describe.skipIf(missing !== null)('an archive in a bucket', () => {
     expect(report.remarks).toEqual(expect.arrayContaining(said))
     expect(formatRecovery(report).join('\n')).toMatch(/REMARK: .*manifest\.json was removed: somebody hid it/)
     expect(rows).toEqual(await rowsOf(platform.database.adminUrl, topic))
+  })
+
+  it('is verified by the command behind a removal, which says so', async () => {
+    const kept = await makeArchive()
+    await kept.remove('manifest.json')
+    const { accessKeyId, secretAccessKey } = server.credentials
+    const env = { S3_ACCESS_KEY_ID: accessKeyId, S3_SECRET_ACCESS_KEY: secretAccessKey }
+    const place = `s3://${kept.bucket}/kept?endpoint=${server.endpoint}&region=us-east-1`
+    const args = [entry, 'verify', place, '--key', key.verifierKey.text]
+    const { stdout } = await promisify(execFile)(process.execPath, args, { env, cwd: tmpdir() })
+    expect(stdout).toMatch(new RegExp(`^${kept.id}: verified, 1 logs$`, 'm'))
+    expect(stdout).toMatch(/^REMARK: .*manifest\.json was removed: somebody hid it/m)
   })
 
   it.each<[string, (before: Buffer) => Buffer]>([
