@@ -1,4 +1,5 @@
 /** The keys that sign now, recorded before they sign anything. */
+import type { KeyPeriod } from '../src/domain/evidence/keyPeriods.ts'
 import type { SigningKey } from '../src/domain/evidence/noteKeys.ts'
 import { chooseSigners, type SignerChoice } from '../src/domain/evidence/signers.ts'
 import { ServiceError } from '../src/errors.ts'
@@ -15,6 +16,7 @@ export interface Signers {
   readonly keys: readonly SigningKey[]
   /** The instant that the periods of these keys cover. */
   readonly at: Date
+  readonly periods: readonly KeyPeriod[]
 }
 
 /**
@@ -34,6 +36,7 @@ export async function currentSigners(
   return {
     keys: keys.filter(({ verifierKey: { text } }) => signing.some((key) => key.text === text)),
     at: new Date(atMs),
+    periods: choice.periods,
   }
 }
 

@@ -5,7 +5,7 @@ import { formatOrigin, nameOf } from '../src/domain/evidence/origin.ts'
 import { hashToHex } from '../src/domain/hash.ts'
 import type { Offset } from '../src/domain/model.ts'
 import { offset as toOffset } from '../src/domain/model.ts'
-import { ServiceError } from '../src/errors.ts'
+import { ServiceError, SigningKeysChanged } from '../src/errors.ts'
 import type {
   Checkpoint,
   CheckpointPosition,
@@ -40,17 +40,12 @@ export async function storeCheckpoint(
   const found: FoundPosition[] = []
   for (const place of places) found.push(await positionOf(log, place))
   await requireOneHistory({ log, checkpoints, signingKeys }, found)
-  const signers = await currentSigners(signingKeys, signing)
   const offset = request.offset === undefined ? null : toOffset(BigInt(request.offset))
-  const stored = await checkpoints.insertCheckpoint({
-    id: checkpointId,
-    topic,
-    partition: partition ?? null,
-    offset,
-    createdAt: signers.at,
-    createdBy: requestedBy,
-    positions: found.map((position) => signed(position, signers)),
-  })
+  const stored = await signAndStore(
+    { checkpoints, signingKeys, signing },
+    { id: checkpointId, topic, partition: partition ?? null, offset, createdBy: requestedBy },
+    found,
+  )
   if (stored.topic !== topic || stored.partition !== (partition ?? null) || stored.offset !== offset)
     throw new ServiceError(
       'BAD_REQUEST',
@@ -63,6 +58,34 @@ export async function storeCheckpoint(
 interface FoundPosition {
   readonly state: LogState
   readonly position: Omit<CheckpointPosition, 'note'>
+}
+
+/** Far more than keys are ever changed while one checkpoint is signed. */
+const MAX_SIGNINGS = 5
+
+/** Signed anew when a key began or ended before it was stored: what is stored is signed by the keys of its time. */
+async function signAndStore(
+  {
+    checkpoints,
+    signingKeys,
+    signing,
+  }: Pick<ActivityDependencies, 'checkpoints' | 'signingKeys' | 'signing'>,
+  checkpoint: Omit<Checkpoint, 'createdAt' | 'positions'>,
+  found: readonly FoundPosition[],
+): Promise<Checkpoint> {
+  for (let signings = 1; ; signings++) {
+    const signers = await currentSigners(signingKeys, signing)
+    try {
+      return await checkpoints.insertCheckpoint({
+        ...checkpoint,
+        createdAt: signers.at,
+        positions: found.map((position) => signed(position, signers)),
+        signedUnder: signers.periods,
+      })
+    } catch (error) {
+      if (!(error instanceof SigningKeysChanged) || signings === MAX_SIGNINGS) throw error
+    }
+  }
 }
 
 /** The note says of the log, by its origin, what the position says of the row. */

@@ -150,6 +150,13 @@ export class TooLarge extends ServiceError {
   }
 }
 
+/** The keys that a checkpoint was signed with may not be those of its time any more: it is signed anew. */
+export class SigningKeysChanged extends ServiceError {
+  constructor() {
+    super('INTERNAL', 'the signing keys were changed while a checkpoint was signed')
+  }
+}
+
 export const isErrorCode = (value: unknown): value is ErrorCode =>
   typeof value === 'string' && Object.hasOwn(codes, value)
 export const httpStatusOf = (code: ErrorCode): number => codes[code].status

@@ -25,7 +25,11 @@ export interface Checkpoint {
 }
 
 /** `createdAt`: the instant of the signatures; the database's clock when it is left out. */
-export type NewCheckpoint = Omit<Checkpoint, 'createdAt'> & { readonly createdAt?: Date }
+export type NewCheckpoint = Omit<Checkpoint, 'createdAt'> & {
+  readonly createdAt?: Date
+  /** By which it was chosen who signs, or that nobody does: it is stored only while they are these. */
+  readonly signedUnder?: readonly KeyPeriod[]
+}
 
 /** What a signed checkpoint says of one log. */
 export interface SignedPosition extends CheckpointPosition {
@@ -43,7 +47,7 @@ export interface CheckpointStanding {
 }
 
 export interface CheckpointStore {
-  /** Stores once: the same id again returns what is stored. */
+  /** Stores once: the same id again returns what is stored. Throws SigningKeysChanged, and stores nothing: sign anew. */
   insertCheckpoint(checkpoint: NewCheckpoint): Promise<Checkpoint>
   getCheckpoint(id: string): Promise<Checkpoint | null>
   latestCheckpoint(filter: { topic?: string; partition?: number }): Promise<Checkpoint | null>
@@ -59,10 +63,15 @@ export interface KeyState {
   readonly periods: readonly KeyPeriod[]
   /** The database's clock, ms since the epoch. */
   readonly nowMs: number
+  /** Of the newest checkpoint with a signature, when it is known that no other one is on its way. */
+  readonly lastSignedMs?: number
 }
 
 export interface SigningKeyStore {
   keyState(): Promise<KeyState>
-  /** Records what `decide` changed, one caller at a time. What it throws comes through, and nothing is recorded. */
+  /**
+   * Records what `decide` changed, one caller at a time and between checkpoints: those that were signed before are stored by
+   * then, and `lastSignedMs` is known. What it throws comes through, and nothing is recorded.
+   */
   changeKeys<T extends { readonly periods: readonly KeyPeriod[] }>(decide: (state: KeyState) => T): Promise<T>
 }

@@ -14,6 +14,7 @@ import type {
 import type { Database } from './database.ts'
 import { AWAY } from './detached.ts'
 import { guarded } from './failure.ts'
+import { holdKeys } from './signingKeys.ts'
 import { inTransaction, type Transaction } from './transaction.ts'
 
 const TRANSACTION_TIMEOUT_MS = 30_000
@@ -55,7 +56,8 @@ export function createCheckpointStore(database: Database): CheckpointStore {
 
 /** The same id again changes nothing. */
 async function insert(tx: Transaction, checkpoint: NewCheckpoint): Promise<void> {
-  const { id, topic, partition, offset: at, createdAt, createdBy, positions } = checkpoint
+  const { id, topic, partition, offset: at, createdAt, createdBy, positions, signedUnder } = checkpoint
+  if (signedUnder !== undefined) await holdKeys(tx, signedUnder)
   const inserted = await tx
     .insert(checkpoints)
     .values({ id, topic, partition, offset: at, createdBy, ...(createdAt !== undefined && { createdAt }) })

@@ -1,14 +1,17 @@
 import type { NodePgDatabase } from 'drizzle-orm/node-postgres'
 import { drizzle, sql } from '../../drizzle/orm.ts'
 import { signingKeys } from '../../drizzle/schema.ts'
-import type { KeyPeriod } from '../domain/evidence/keyPeriods.ts'
+import { arePeriodsEqual, isSamePeriod, type KeyPeriod } from '../domain/evidence/keyPeriods.ts'
 import { verifierKey } from '../domain/evidence/noteKeys.ts'
+import { SigningKeysChanged } from '../errors.ts'
 import type { KeyState, SigningKeyStore } from '../ports.ts'
 import type { Database } from './database.ts'
 import { guarded } from './failure.ts'
 import { inTransaction, onlyRow, type Transaction } from './transaction.ts'
 
 const TRANSACTION_TIMEOUT_MS = 30_000
+/** By which the database's clock may go back. */
+const CLOCK_LEAP_HOURS = 1
 /** Beside the lock of create_events_partition. */
 const LOCK = sql.raw('1937010286, 2')
 
@@ -39,13 +42,36 @@ export function createSigningKeyStore(database: Database): SigningKeyStore {
       guarded('recording signing keys', () =>
         inTransaction(database.readers, TRANSACTION_TIMEOUT_MS, async (tx) => {
           await tx.execute(sql`select pg_advisory_xact_lock(${LOCK})`)
+          const lastSignedMs = await readLastSigned(tx)
+          // Behind it, so that its time is not before.
           const state = await readState(tx)
-          const decided = decide(state)
+          const decided = decide({ ...state, ...(lastSignedMs !== null && { lastSignedMs }) })
           await insertChanges(tx, state.periods, decided.periods)
           return decided
         }),
       ),
   }
+}
+
+/**
+ * For whoever stores a checkpoint, in his transaction: until its end no key begins or ends. Throws SigningKeysChanged when one
+ * has since the periods were read.
+ */
+export async function holdKeys(tx: Transaction, periods: readonly KeyPeriod[]): Promise<void> {
+  await tx.execute(sql`select pg_advisory_xact_lock_shared(${LOCK})`)
+  const state = await readState(tx)
+  if (!arePeriodsEqual(state.periods, periods)) throw new SigningKeysChanged()
+}
+
+/** Rows that nobody here wrote may have any time: none of a far future keeps a new key from beginning. */
+async function readLastSigned(tx: Transaction): Promise<number | null> {
+  const { rows } = await tx.execute<{ signed_ms: string | null }>(sql`
+    select ceil(extract(epoch from max(c.created_at)) * 1000)::bigint as signed_ms
+      from public.checkpoints c
+     where isfinite(c.created_at) and c.created_at <= clock_timestamp() + make_interval(hours => ${CLOCK_LEAP_HOURS})
+       and exists (select from public.checkpoint_positions p where p.checkpoint_id = c.id and p.note is not null)`)
+  const signed = onlyRow(rows, 'the last signature').signed_ms
+  return signed === null ? null : Number(signed)
 }
 
 async function readState(db: NodePgDatabase | Transaction): Promise<KeyState> {
@@ -65,7 +91,7 @@ async function insertChanges(
   before: readonly KeyPeriod[],
   after: readonly KeyPeriod[],
 ): Promise<void> {
-  const changed = after.filter((period) => !before.some((known) => isSame(known, period)))
+  const changed = after.filter((period) => !before.some((known) => isSamePeriod(known, period)))
   if (changed.length === 0) return
   await tx.insert(signingKeys).values(
     changed.map(({ key, fromMs, untilMs }) => ({
@@ -77,6 +103,3 @@ async function insertChanges(
     })),
   )
 }
-
-const isSame = (one: KeyPeriod, other: KeyPeriod): boolean =>
-  one.key.text === other.key.text && one.fromMs === other.fromMs && one.untilMs === other.untilMs

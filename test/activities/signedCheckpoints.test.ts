@@ -1,9 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import { beforeEach, expect, it } from 'vitest'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { planReplay } from '../../activities/planReplay.ts'
 import { storeCheckpoint } from '../../activities/storeCheckpoint.ts'
 import { openCheckpoint, signCheckpoint } from '../../src/domain/evidence/checkpointNote.ts'
+import { findPeriodFlaw } from '../../src/domain/evidence/keyPeriods.ts'
 import type { SigningKey } from '../../src/domain/evidence/noteKeys.ts'
+import { nameOf } from '../../src/domain/evidence/origin.ts'
+import { openStoredNote } from '../../src/domain/evidence/storedNote.ts'
+import { hashFromBytes } from '../../src/domain/hash.ts'
+import { ServiceError } from '../../src/errors.ts'
 import type { Checkpoint, CheckpointPosition } from '../../src/ports.ts'
 import { taken, testKey } from '../domain/evidence/keys.ts'
 import { withClient } from '../support/database.ts'
@@ -263,4 +269,108 @@ it('goes on signing what only grew, below the newest checkpoint too', async () =
   await checkpointWith(topic, [first])
   const { positions } = await checkpointWith(topic, [first], { partition: 0, offset: '20' })
   expect(positions[0]?.size).toBe(20n)
+})
+
+/** Each stored note with the keys of the time that stands beside it, as every verifier opens it; what is wrong with them. */
+async function unproven(topic: string): Promise<readonly string[]> {
+  const { signingKeys, reader } = platform.store
+  const { periods } = await signingKeys.keyState()
+  const [log] = await reader.logsOf(topic)
+  if (log === undefined) throw new Error('there is no log')
+  const { rows } = await withClient(platform.database.adminUrl, (client) =>
+    client.query(
+      `select p.note, p.size, p.root_hash, (extract(epoch from c.created_at) * 1000)::bigint as signed_ms
+         from checkpoints c join checkpoint_positions p on p.checkpoint_id = c.id where c.topic = $1`,
+      [topic],
+    ),
+  )
+  expect(rows.length).toBeGreaterThan(0)
+  return rows.flatMap(({ note, size, root_hash, signed_ms }) => {
+    const root = hashFromBytes(root_hash)
+    const stored = { note, log: nameOf(log), size: BigInt(size), root, signedAtMs: Number(signed_ms) }
+    const opened = openStoredNote(stored, periods)
+    return opened.ok ? [] : [opened.detail]
+  })
+}
+
+describe('a key that is changed in an emergency', () => {
+  it('begins behind the last signature of the old one, in whatever millisecond that was', async () => {
+    const topic = await aLog(20)
+    const { id } = await checkpointWith(topic, [first])
+    // The clock was put back since: the same as the same millisecond, and hard to miss.
+    await withClient(platform.database.adminUrl, (client) =>
+      withoutGuards(client, async () => {
+        await client.query(
+          "update checkpoints set created_at = created_at + interval '20 min' where id = $1",
+          [id],
+        )
+        // Of a time that no clock goes back by: it keeps no key from beginning.
+        await client.query(
+          `insert into checkpoints (id, topic, created_at, created_by) values ($1, 'forged', 'infinity', 'forger')`,
+          [randomUUID()],
+        )
+      }),
+    )
+    const anew = await checkpointWith(topic, [second])
+    expect(signersOf(anew)).toEqual([keyIds(second)])
+    expect(anew.createdAt.getTime()).toBeLessThan(Date.now() + 3_600_000)
+    expect(await unproven(topic)).toEqual([])
+    const { periods } = await platform.store.signingKeys.keyState()
+    expect(findPeriodFlaw(periods)).toBe(null)
+    expect(periods[0]?.untilMs).toBe(periods[1]?.fromMs)
+    await withClient(platform.database.adminUrl, (client) =>
+      withoutGuards(client, () =>
+        client.query("update checkpoints set created_at = now() - interval '1 min' where created_at > now()"),
+      ),
+    )
+  })
+
+  it.each<[string, readonly SigningKey[], string | null]>([
+    ['without an overlap, and is not stored', [second], 'SIGNING_KEY_MISSING'],
+    ['with one, and is signed anew', [first, second], null],
+  ])('while a checkpoint of the old one is on its way: %s', async (_, keys, code) => {
+    const topic = await aLog(20)
+    await checkpointWith(topic, [first])
+    const { checkpoints } = platform.store
+    let insertions = 0
+    const deps = {
+      ...platform.deps,
+      signing: { keys: [first], overlapMs: 0 },
+      checkpoints: {
+        ...checkpoints,
+        insertCheckpoint: async (checkpoint: Parameters<typeof checkpoints.insertCheckpoint>[0]) => {
+          // Behind the choice of the keys, before the commit: another process begins with a new key.
+          if (++insertions === 1) await checkpointWith(topic, keys)
+          return await checkpoints.insertCheckpoint(checkpoint)
+        },
+      },
+    }
+    const checkpointId = randomUUID()
+    const storing = storeCheckpoint(deps, { checkpointId, request: { topic }, requestedBy: 'test' })
+    const ended = await storing.then(
+      () => null,
+      (error: unknown) => (error instanceof ServiceError ? error.code : String(error)),
+    )
+    expect([ended, insertions]).toEqual([code, code === null ? 2 : 1])
+    expect((await checkpoints.getCheckpoint(checkpointId)) === null).toBe(code !== null)
+    expect(await unproven(topic)).toEqual([])
+  })
+
+  it('under load, with checkpoints in every millisecond', { timeout: 30_000 }, async () => {
+    const topic = await aLog(20)
+    const rounds: SigningKey[] = [5, 6, 7, 8, 9, 10].map((number) => testKey(NAME, number))
+    for (const [index, key] of rounds.entries()) {
+      const ended: unknown[] = []
+      const busy = Array.from({ length: 4 }, async () => {
+        for (;;) await checkpointWith(topic, [key])
+      }).map((work) => work.catch((error: unknown) => ended.push(error)))
+      await sleep(150)
+      const next = rounds[index + 1]
+      if (next === undefined) await checkpointWith(topic, [testKey(NAME, 11)])
+      else await checkpointWith(topic, [next])
+      await Promise.all(busy)
+      for (const error of ended) expect(error).toMatchObject({ code: 'SIGNING_KEY_MISSING' })
+    }
+    expect(await unproven(topic)).toEqual([])
+  })
 })

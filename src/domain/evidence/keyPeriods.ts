@@ -46,6 +46,15 @@ export function findPeriodFlaw(periods: readonly KeyPeriod[]): string | null {
     : null
 }
 
+/** Whether two states of an installation's keys are the same, in whatever order. */
+export function arePeriodsEqual(one: readonly KeyPeriod[], other: readonly KeyPeriod[]): boolean {
+  const [left, right] = [byStart(one), byStart(other)]
+  return left.length === right.length && left.every((period, index) => isSamePeriod(period, right[index]))
+}
+
+export const isSamePeriod = (one: KeyPeriod, other: KeyPeriod | undefined): boolean =>
+  one.key.text === other?.key.text && one.fromMs === other.fromMs && one.untilMs === other.untilMs
+
 export interface Rotation {
   readonly key: VerifierKey
   /** When the new key begins to sign. */

@@ -9,6 +9,8 @@ export interface SignerInput {
   readonly held: readonly VerifierKey[]
   /** ms since the epoch. */
   readonly nowMs: number
+  /** Of the newest signed checkpoint, where it is known. */
+  readonly lastSignedMs?: number
   /** For how long a key that is followed by a new one goes on signing. */
   readonly overlapMs: number
 }
@@ -27,11 +29,13 @@ export type SignerChoice =
   | { readonly ok: false; readonly fault: 'MISSING' | 'REFUSED'; readonly detail: string }
 
 /**
- * A new key begins now. The one before it goes on for `overlapMs` when the process holds that too, and ends at once
+ * A new key begins now, and behind all that was signed: a period ends before its last millisecond is over, so a key that signed
+ * in this very one, or by a clock that was put back since, would not be known to have signed at that time. The one before it goes on for `overlapMs` when the process holds that too, and ends at once
  * otherwise: whoever takes a key away does not want it to sign. Once an installation has signed, it never stores
  * without a signature again.
  */
-export function chooseSigners({ periods, held, nowMs, overlapMs }: SignerInput): SignerChoice {
+export function chooseSigners(input: SignerInput): SignerChoice {
+  const { periods, held, nowMs, overlapMs } = input
   let next = periods
   for (const key of held) {
     const first = next[0]?.key
@@ -40,7 +44,7 @@ export function chooseSigners({ periods, held, nowMs, overlapMs }: SignerInput):
         `the keys of this installation are called ${first.name}, not ${key.name}: origins never change`,
       )
     if (next.some((period) => isSame(period.key, key))) continue
-    const fromMs = latestStart(next, nowMs)
+    const fromMs = startBehind(next, input)
     const holdsAll = keysSigningAt(next, fromMs).every((period) => holds(held, period.key))
     const rotated = rotateKey(next, { key, fromMs, overlapMs: holdsAll ? overlapMs : 0 })
     if (!rotated.ok) return refused(`${mark(key)} cannot begin to sign: ${rotated.detail}`)
@@ -58,9 +62,11 @@ export function chooseSigners({ periods, held, nowMs, overlapMs }: SignerInput):
   return { ok: true, periods: next, signing, atMs }
 }
 
-/** Behind every other beginning. */
-const latestStart = (periods: readonly KeyPeriod[], nowMs: number): number =>
-  Math.max(nowMs, ...periods.map((period) => period.fromMs + 1))
+/** Behind every other beginning, and behind what was signed. */
+const startBehind = (
+  periods: readonly KeyPeriod[],
+  { nowMs, lastSignedMs = Number.NEGATIVE_INFINITY }: SignerInput,
+): number => Math.max(nowMs, lastSignedMs + 1, ...periods.map((period) => period.fromMs + 1))
 
 const holds = (held: readonly VerifierKey[], key: VerifierKey): boolean =>
   held.some((each) => isSame(each, key))

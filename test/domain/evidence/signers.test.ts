@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { findPeriodFlaw, type KeyPeriod } from '../../../src/domain/evidence/keyPeriods.ts'
+import { findPeriodFlaw, type KeyPeriod, keysSigningAt } from '../../../src/domain/evidence/keyPeriods.ts'
 import type { VerifierKey } from '../../../src/domain/evidence/noteKeys.ts'
 import { chooseSigners } from '../../../src/domain/evidence/signers.ts'
 import { testKey } from './keys.ts'
@@ -70,6 +70,21 @@ describe('the keys that sign', () => {
   it('sign at an instant that their period covers, even when the clock went back', () => {
     const { periods } = chosen([], [a], 1_000)
     expect(chosen(periods, [a], 10)).toMatchObject({ signing: [a], atMs: 1_000 })
+  })
+
+  it('never leave a signature outside of its period: the new one begins behind the last signature of the old one', () => {
+    const first = chosen([], [a], 1_000).periods
+    for (const lastSignedMs of [1_000, 2_000, 9_000]) {
+      const choice = chooseSigners({ periods: first, held: [b], nowMs: 2_000, overlapMs: 0, lastSignedMs })
+      if (!choice.ok) throw new Error(choice.detail)
+      const fromMs = Math.max(2_000, lastSignedMs + 1)
+      expect(choice).toMatchObject({ signing: [b], atMs: fromMs })
+      expect(choice.periods.map((period) => [period.fromMs, period.untilMs])).toEqual([
+        [1_000, fromMs],
+        [fromMs, null],
+      ])
+      expect(keysSigningAt(choice.periods, lastSignedMs).map(({ key }) => key)).toEqual([a])
+    }
   })
 
   it('are missing for who holds none, or one whose time is over', () => {
