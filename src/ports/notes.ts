@@ -108,8 +108,14 @@ export interface NoteStore {
   recordPlacement(place: string, note: NoteToPlace, placement: Placement): Promise<void>
   /** The same failure again is written down every few minutes only. */
   recordFailure(place: string, note: NoteToPlace, failure: { code: string; detail: string }): Promise<void>
-  /** In the order of the places. Of a place that is being looked at already, what that look brings. */
-  standingOf(places: readonly string[]): Promise<readonly PlaceStanding[]>
+  /**
+   * In the order of the places. Of a place that is being looked at already, what that look brings; with `fromNow`, what one
+   * brings that begins later: it sees all that was stored before.
+   */
+  standingOf(
+    places: readonly string[],
+    options?: { readonly fromNow?: boolean },
+  ): Promise<readonly PlaceStanding[]>
   /** Of the logs and sizes that the checkpoint has, by place. */
   placedNotes(checkpointId: string): Promise<readonly PlacedNote[]>
   /** Of the notes that the checkpoint has, those that these places do not have. */

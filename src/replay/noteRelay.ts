@@ -48,7 +48,7 @@ export function startNoteRelay({ client, taskQueue, places, notes, log }: NoteRe
   }
   const look = async (): Promise<void> => {
     try {
-      const seen = await Promise.allSettled((await notes.standingOf(places)).map(seeTo))
+      const seen = await Promise.allSettled((await notes.standingOf(places, { fromNow: true })).map(seeTo))
       const failed = seen.find((each) => each.status === 'rejected')
       if (failed !== undefined) throw failed.reason
       said = false

@@ -1,19 +1,11 @@
 import { drizzle, sql } from '../../drizzle/orm.ts'
 import { hashFromBytes } from '../domain/hash.ts'
 import { type LeafIndex, type LogId, leafIndex, logId } from '../domain/model.ts'
-import type {
-  NoteStore,
-  NotesLeftOut,
-  NoteToPlace,
-  PlacedNote,
-  Placement,
-  PlaceStanding,
-  UnplacedNote,
-  WaitingNote,
-} from '../ports.ts'
+import type { NoteStore, NotesLeftOut, NoteToPlace, Placement, PlaceStanding, WaitingNote } from '../ports.ts'
 import { isUuid } from './checkpoints.ts'
 import type { Database } from './database.ts'
 import { guarded } from './failure.ts'
+import { MAX_FAILURES, readPlaced, readUnplaced } from './placedNotes.ts'
 import { onlyRow } from './transaction.ts'
 
 /** Of each log, and of all: what one look brings. */
@@ -26,20 +18,22 @@ const SETTLED_FOR_MS = 600_000
 /** The same failure of a note is written down once in this time. */
 const SAME_FAILURE_MINUTES = 5
 const MAX_DETAIL_LENGTH = 1_000
-/** Of the newest failures of a place, so many are looked at for one of a note that still waits. */
-const MAX_FAILURES = 2_000
 /** Logs that are named of those that a place does not take. */
 const MAX_REFUSED_SHOWN = 20
 
-const UNSETTLED: Settled = { sequence: '0', untilMs: 0, waiting: 0 }
+/** Logs that fail, and do not keep the mark of what is settled back for the others. */
+const MAX_APART = 100
+
+const UNSETTLED: Settled = { sequence: '0', apart: [], untilMs: 0, waiting: 0 }
 
 type Db = ReturnType<typeof drizzle>
 
-/** Up to a checkpoint's sequence nothing waits at a place. */
+/** Up to a checkpoint's sequence nothing waits at a place, but for the logs that stand apart: those that it has refused. */
 interface Settled {
   readonly sequence: string
+  readonly apart: readonly number[]
   readonly untilMs: number
-  /** Notes of checkpoints behind it that waited. */
+  /** Notes of checkpoints behind it that waited, without those logs. */
   readonly waiting: number
 }
 
@@ -55,13 +49,14 @@ export function createNoteStore(database: Database, now: () => number = Date.now
     return known === undefined || known.untilMs < now() ? UNSETTLED : known
   }
   const look = async (place: string): Promise<PlaceStanding> => {
-    const { sequence: from, untilMs } = settledOf(place)
+    const from = settledOf(place)
     const row = await readStanding(db, place, from)
     if (row.settled !== null)
       settled.set(place, {
         sequence: row.settled,
-        untilMs: from === '0' ? now() + SETTLED_FOR_MS : untilMs,
-        waiting: Number(row.waiting),
+        apart: row.apart,
+        untilMs: from === UNSETTLED ? now() + SETTLED_FOR_MS : from.untilMs,
+        waiting: Number(row.waiting_others),
       })
     return toStanding(place, row)
   }
@@ -72,6 +67,10 @@ export function createNoteStore(database: Database, now: () => number = Date.now
     pending.set(place, looking)
     return looking
   }
+  const standingFromNow = async (place: string): Promise<PlaceStanding> => {
+    await pending.get(place)?.catch(() => undefined)
+    return await standing(place)
+  }
   return {
     notesToPlace: (place, except = {}) =>
       guarded('looking for notes to send', () => readNotes(db, place, settledOf(place), except)),
@@ -80,7 +79,10 @@ export function createNoteStore(database: Database, now: () => number = Date.now
       guarded('recording where a note is held', () => insertPlacement(db, place, note, placement)),
     recordFailure: (place, note, failure) =>
       guarded('recording that a note was not sent', () => insertFailure(db, place, note, failure)),
-    standingOf: (places) => guarded('looking for notes that wait', () => Promise.all(places.map(standing))),
+    standingOf: (places, { fromNow = false } = {}) =>
+      guarded('looking for notes that wait', () =>
+        Promise.all(places.map(fromNow ? standingFromNow : standing)),
+      ),
     placedNotes: (checkpointId) =>
       guarded('looking for where notes are held', async () =>
         isUuid(checkpointId) ? await readPlaced(db, checkpointId) : [],
@@ -108,14 +110,24 @@ const exceptText = ({ notes = [] }: NotesLeftOut) =>
 const exceptLogs = (column: 'p.log_id' | 'l.id', { logs = [] }: NotesLeftOut) =>
   logs.length === 0 ? sql`` : sql` and ${sql.raw(column)} <> all(${sql.param([...logs])}::integer[])`
 
-/** One for each log and size: several checkpoints may say the same. */
-const waitingText = (place: string, settledSequence: string, except: NotesLeftOut = {}) => sql`
+const notPlaced = (place: string) => sql`not exists (select from public.note_placements d
+                      where d.place = ${place} and d.log_id = p.log_id and d.size = p.size)`
+
+/** One for each log and size, since several checkpoints may say the same; without the logs that stand apart. */
+const waitingText = (place: string, { sequence, apart }: Settled, except: NotesLeftOut = {}) => sql`
   select distinct on (p.log_id, p.size) p.log_id, p.size, p.checkpoint_id, p.note, p.root_hash, c.created_at, c.sequence
     from public.checkpoints c
     join public.checkpoint_positions p on p.checkpoint_id = c.id
-   where c.sequence > ${settledSequence}::bigint and p.note is not null
-     and not exists (select from public.note_placements d
-                      where d.place = ${place} and d.log_id = p.log_id and d.size = p.size)${exceptText(except)}${exceptLogs('p.log_id', except)}
+   where c.sequence > ${sequence}::bigint and p.note is not null
+     and ${notPlaced(place)}${exceptText(except)}${exceptLogs('p.log_id', { logs: [...apart.map(logId), ...(except.logs ?? [])] })}
+   order by p.log_id, p.size, c.sequence`
+
+/** What waits of the logs that stand apart, from their beginning on. */
+const waitingApart = (place: string, { apart }: Settled) => sql`
+  select distinct on (p.log_id, p.size) p.log_id, p.size, c.created_at, c.sequence
+    from public.checkpoint_positions p
+    join public.checkpoints c on c.id = p.checkpoint_id
+   where p.log_id = any(${sql.param([...apart])}::integer[]) and p.note is not null and ${notPlaced(place)}
    order by p.log_id, p.size, c.sequence`
 
 /** Null for the infinities, which a row that nobody here wrote may have. */
@@ -135,28 +147,26 @@ interface WaitingRow extends Record<string, unknown> {
  * The same, some of each log: where much waits, or nothing is known to be settled, each log's index is read from its smallest size
  * on, so that a place that is new to a large installation does not cost a sort of everything at each look.
  */
-const someOfEachText = (place: string, except: NotesLeftOut) => sql`
+const someOfEachText = (place: string, except: NotesLeftOut, only?: readonly number[]) => sql`
   select l.id as log_id, w.size, w.checkpoint_id, w.note, w.root_hash, c.created_at
     from public.partition_logs l
     cross join lateral (
       select distinct on (p.size) p.size, p.checkpoint_id, p.note, p.root_hash
         from public.checkpoint_positions p
-       where p.log_id = l.id and p.note is not null
-         and not exists (select from public.note_placements d
-                          where d.place = ${place} and d.log_id = p.log_id and d.size = p.size)${exceptText(except)}
+       where p.log_id = l.id and p.note is not null and ${notPlaced(place)}${exceptText(except)}
        order by p.size, p.checkpoint_id limit ${NOTES_PER_LOG}) w
     join public.checkpoints c on c.id = w.checkpoint_id
-   where true${exceptLogs('l.id', except)}`
+   where ${only === undefined ? sql`true` : sql`l.id = any(${sql.param([...only])}::integer[])`}${exceptLogs('l.id', except)}`
 
 /** The smallest of each log first, then the next ones: a log that a place does not take holds up no other. */
 async function readNotes(
   db: Db,
   place: string,
-  { sequence, waiting: behind }: Settled,
+  settled: Settled,
   except: NotesLeftOut,
 ): Promise<readonly WaitingNote[]> {
-  const isMuch = sequence === '0' || behind > MAX_NOTES
-  const waiting = isMuch ? someOfEachText(place, except) : waitingText(place, sequence, except)
+  const isMuch = settled.sequence === '0' || settled.waiting > MAX_NOTES
+  const waiting = isMuch ? someOfEachText(place, except) : withApart(place, settled, except)
   const { rows } = await db.execute<WaitingRow>(sql`
     select log_id, size, checkpoint_id, note, root_hash, ${finiteMs('created_at')} as created_ms
       from (select w.*, row_number() over (partition by log_id order by size) as nth from (${waiting}) w) w
@@ -169,6 +179,17 @@ async function readNotes(
     root: hashFromBytes(row.root_hash),
     signedAtMs: row.created_ms === null ? null : Number(row.created_ms),
   }))
+}
+
+/** Logs that stand apart may have much that waits: some of each. */
+function withApart(place: string, settled: Settled, except: NotesLeftOut) {
+  const left = new Set<number>(except.logs)
+  const apart = settled.apart.filter((id) => !left.has(id))
+  const others = waitingText(place, settled, except)
+  if (apart.length === 0) return others
+  const columns = sql.raw('log_id, size, checkpoint_id, note, root_hash, created_at')
+  return sql`select ${columns} from (${others}) o
+   union all select ${columns} from (${someOfEachText(place, except, apart)}) a`
 }
 
 async function readHeldSize(db: Db, place: string, id: LogId): Promise<LeafIndex> {
@@ -218,6 +239,8 @@ interface StandingRow extends Record<string, unknown> {
   readonly detail: string | null
   readonly failed_ms: string | null
   readonly newest: string | null
+  readonly waiting_others: string
+  readonly apart: readonly number[]
   readonly refused_logs: number
   readonly refused: readonly RefusedRow[]
 }
@@ -232,14 +255,18 @@ interface RefusedRow {
   readonly detail: string
 }
 
-async function readStanding(db: Db, place: string, settledSequence: string): Promise<StandingRow> {
+async function readStanding(db: Db, place: string, settled: Settled): Promise<StandingRow> {
   const { rows } = await db.execute<StandingRow>(sql`
-    with waiting as (${waitingText(place, settledSequence)}),
+    with waiting as (
+      select log_id, size, created_at, sequence from (${waitingText(place, settled)}) o
+      union all select * from (${waitingApart(place, settled)}) a),
     recent as (select sequence, log_id, size, code, detail, failed_at from public.note_failures
                 where place = ${place} order by sequence desc limit ${MAX_FAILURES}),
     failing as (select f.*, case when (select count(*) from recent) < ${MAX_FAILURES} or not isfinite(w.created_at)
                                  then f.failed_at else least(f.failed_at, w.created_at) end as since
                   from recent f join waiting w on w.log_id = f.log_id and w.size = f.size),
+    apart as (select log_id from failing group by log_id order by min(since), log_id limit ${MAX_APART}),
+    others as (select sequence from waiting where log_id not in (select log_id from apart)),
     refused as (select l.topic, l.partition, l.incarnation, count(*) over () as logs,
                        (extract(epoch from min(f.since)) * 1000)::bigint as since_ms,
                        (extract(epoch from max(f.failed_at)) * 1000)::bigint as at_ms,
@@ -248,10 +275,12 @@ async function readStanding(db: Db, place: string, settledSequence: string): Pro
                   from failing f join public.partition_logs l on l.id = f.log_id
                  group by l.id order by min(f.since), l.id limit ${MAX_REFUSED_SHOWN})
     select (select count(*) from waiting) as waiting,
+           (select count(*) from others) as waiting_others,
+           (select coalesce(json_agg(log_id), '[]') from apart) as apart,
            (select max(sequence) from waiting) as newest,
            (select (extract(epoch from min(created_at) filter (where isfinite(created_at))) * 1000)::bigint
               from waiting) as oldest_ms,
-           (select least(sequence, (select min(w.sequence) - 1 from waiting w)) from public.checkpoints
+           (select least(sequence, (select min(w.sequence) - 1 from others w)) from public.checkpoints
              where created_at < clock_timestamp() - make_interval(mins => ${SETTLED_MINUTES})
              order by sequence desc limit 1) as settled,
            (select count(*) from public.note_placements where place = ${place} and outcome = 'conflict') as conflicts,
@@ -286,77 +315,4 @@ function toStanding(place: string, row: StandingRow): PlaceStanding {
     lastPlaced: dateOf(row.placed_ms),
     failure: waiting > 0 && code !== null && detail !== null && at !== null ? { code, detail, at } : null,
   }
-}
-
-interface PlacedRow extends Record<string, unknown> {
-  readonly log_id: number
-  readonly place: string
-  readonly outcome: Placement['outcome']
-  readonly detail: string | null
-  readonly cosignatures: string | null
-  readonly placed_ms: string
-}
-
-async function readPlaced(db: Db, checkpointId: string): Promise<readonly PlacedNote[]> {
-  const { rows } = await db.execute<PlacedRow>(sql`
-    select d.log_id, d.place, d.outcome, d.detail, d.cosignatures,
-           (extract(epoch from d.placed_at) * 1000)::bigint as placed_ms
-      from public.checkpoint_positions p
-      join public.note_placements d on d.log_id = p.log_id and d.size = p.size
-     where p.checkpoint_id = ${checkpointId} and p.note is not null
-     order by d.log_id, d.place`)
-  return rows.map((row) => ({
-    logId: logId(row.log_id),
-    place: row.place,
-    outcome: row.outcome,
-    detail: row.detail,
-    cosignatures: row.cosignatures,
-    placedAt: new Date(Number(row.placed_ms)),
-  }))
-}
-
-interface UnplacedRow extends Record<string, unknown> {
-  readonly log_id: number
-  readonly place: string
-  readonly code: string | null
-  readonly detail: string | null
-  readonly since_ms: string | null
-  readonly at_ms: string | null
-}
-
-/** A smaller note of the log goes first, but for one that is not sent at all. */
-async function readUnplaced(
-  db: Db,
-  checkpointId: string,
-  places: readonly string[],
-): Promise<readonly UnplacedNote[]> {
-  const { rows } = await db.execute<UnplacedRow>(sql`
-    with unplaced as (
-      select p.log_id, p.size, n.place
-        from public.checkpoint_positions p
-        cross join unnest(${sql.param([...places])}::text[]) n (place)
-       where p.checkpoint_id = ${checkpointId} and p.note is not null
-         and not exists (select from public.note_placements d
-                          where d.place = n.place and d.log_id = p.log_id and d.size = p.size)),
-    recent as (
-      select f.* from (select distinct place from unplaced) n
-       cross join lateral (select * from public.note_failures where place = n.place
-                            order by sequence desc limit ${MAX_FAILURES}) f)
-    select u.log_id, u.place,
-           (array_agg(f.code order by f.sequence desc))[1] as code,
-           (array_agg(f.detail order by f.sequence desc))[1] as detail,
-           (extract(epoch from min(f.failed_at)) * 1000)::bigint as since_ms,
-           (extract(epoch from max(f.failed_at)) * 1000)::bigint as at_ms
-      from unplaced u
-      left join recent f
-        on f.place = u.place and f.log_id = u.log_id
-       and (f.size = u.size or f.size < u.size and f.code <> 'NOTE_REFUSED')
-       and not exists (select from public.note_placements d
-                        where d.place = f.place and d.log_id = f.log_id and d.size = f.size)
-     group by u.log_id, u.place order by u.log_id, u.place`)
-  return rows.map(({ log_id, place, code, detail, since_ms, at_ms }) => {
-    const [since, at] = [dateOf(since_ms), dateOf(at_ms)]
-    const isKnown = code !== null && detail !== null && since !== null && at !== null
-    return { logId: logId(log_id), place, failure: isKnown ? { code, detail, since, at } : null }
-  })
 }

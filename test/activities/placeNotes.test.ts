@@ -12,6 +12,7 @@ import { signCheckpoint } from '../../src/domain/evidence/checkpointNote.ts'
 import { notePath, originOf } from '../../src/domain/evidence/notePlace.ts'
 import type { PlaceRests } from '../../src/domain/evidence/noteRests.ts'
 import { hashToBytes } from '../../src/domain/hash.ts'
+import { logId as logIdOf } from '../../src/domain/model.ts'
 import { LogNotTaken, ServiceError } from '../../src/errors.ts'
 import { auditNotes } from '../../src/evidence/auditNotes.ts'
 import { createMetrics } from '../../src/metrics/metrics.ts'
@@ -166,6 +167,79 @@ it('who asks for the standing at once gets one look; a mark keeps the next one s
     expect.stringContaining('-- ["0",'),
     true,
   ])
+  await settle(place)
+})
+
+it('a log that was refused for long does not make the looks for all others long', async () => {
+  const place = aPlace()
+  await settle(place)
+  const texts: string[] = []
+  const readers = new Proxy(platform.connections.readers, {
+    get(pool, name) {
+      if (name !== 'query') return Reflect.get(pool, name)
+      return (query: { readonly text: string }, values: readonly unknown[]) => {
+        texts.push(`-- ${JSON.stringify(values.map(String))}`)
+        return pool.query(query, [...values])
+      }
+    },
+  })
+  const notes = createNoteStore({ ...platform.connections, readers })
+  const [refused, other] = [await aLog(), await aLog()]
+  const blocked = [await checkpointOf(refused, '100'), await checkpointOf(refused)]
+  const held = [await checkpointOf(other, '100'), await checkpointOf(other, '200')]
+  await withClient(platform.database.adminUrl, (client) =>
+    withoutGuards(client, async () => {
+      await client.query("update checkpoints set created_at = created_at - interval '1 hour'")
+      await client.query("update signing_keys set signs_from = signs_from - interval '1 day'")
+    }),
+  )
+  for (const note of await notes.notesToPlace(place.name))
+    if (note.logId === blocked[0]?.logId)
+      await notes.recordFailure(place.name, note, { code: 'LOG_NOT_TAKEN', detail: `of ${note.size}` })
+    else await notes.recordPlacement(place.name, note, { outcome: 'held' })
+  const standing = async () => (await notes.standingOf([place.name]))[0]
+  const sizes = async (except = {}) =>
+    (await notes.notesToPlace(place.name, except)).map(({ logId, size }) => `${logId} ${size}`)
+  const both = { waiting: 2, refusedLogs: 1, refused: [{ topic: refused, detail: 'of 300' }] }
+  expect(await standing()).toMatchObject(both)
+  // The mark is behind what the others have, and all that waits of the refused one is seen still.
+  const { rows } = await withClient(platform.database.adminUrl, (client) =>
+    client.query('select max(sequence) as mark from checkpoints', []),
+  )
+  texts.length = 0
+  expect(await standing()).toMatchObject(both)
+  expect(texts[0]).toContain(`-- ["${rows[0]?.mark}",`)
+  const left = blocked.map(({ logId, size }) => `${logId} ${size}`)
+  expect(await sizes()).toEqual(left)
+  expect(await sizes({ logs: [blocked[0]?.logId] })).toEqual([])
+  // What is new of either, and of a smaller size too, is seen.
+  const later = await checkpointOf(other)
+  await checkpointOf(refused, '50')
+  expect(await standing()).toMatchObject({ waiting: 4, refusedLogs: 1 })
+  expect(await sizes({ logs: [blocked[0]?.logId] })).toEqual([`${later.logId} 300`])
+  expect((await sizes()).sort()).toEqual([...left, `${blocked[0]?.logId} 50`, `${later.logId} 300`].sort())
+  expect(held).toHaveLength(2)
+  // Another one that is refused later, and the end of it all.
+  const [newer] = await notes.notesToPlace(place.name, { logs: [logIdOf(blocked[0]?.logId ?? 0)] })
+  if (newer === undefined) throw new Error('nothing waits')
+  await notes.recordFailure(place.name, newer, { code: 'LOG_NOT_TAKEN', detail: 'too' })
+  expect(await standing()).toMatchObject({ waiting: 4, refusedLogs: 2 })
+  expect(await standing()).toMatchObject({ waiting: 4, refusedLogs: 2 })
+  await settle(place)
+  expect(await standing()).toMatchObject({ waiting: 0, refusedLogs: 0, failure: null })
+  expect(await sizes()).toEqual([])
+})
+
+it('a look that is asked for from now on sees what was stored before, also beside one that is under way', async () => {
+  const place = aPlace()
+  await settle(place)
+  const { notes } = platform.store
+  const topic = await aLog()
+  const underWay = notes.standingOf([place.name])
+  await checkpointOf(topic)
+  const [seen] = await notes.standingOf([place.name], { fromNow: true })
+  expect(seen).toMatchObject({ waiting: 1 })
+  await underWay
   await settle(place)
 })
 

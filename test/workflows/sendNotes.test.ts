@@ -1,6 +1,8 @@
 /** Notes on their way as workflows: workers that die, places that are away, on real servers. */
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -212,13 +214,18 @@ it.skipIf(noWitness !== null)(
         .filter(({ place }) => !place.startsWith('file:'))
         .map(({ place, outcome }) => `${place} ${outcome}`)
     const there = mkdtempSync(join(folder, 'there-'))
-    // Nobody listens there: each request is refused. The folder is never mounted.
+    // Nobody listens there: each request is refused. Somebody listens, and never answers. The folder is never mounted.
     const [port = 0] = await lastingPorts(1)
+    const mute = createServer()
+    const sockets = new Set<Socket>()
+    mute.on('connection', (socket) => sockets.add(socket))
+    await once(mute.listen(0, '127.0.0.1'), 'listening')
     try {
       for (const log of await store.queries.allLogs())
         if (log.logId !== unknown.log.logId) await witness.knowLog(originOfLog(log), [key.verifierKey.text])
       const places = [
         `witness+http://127.0.0.1:${port}/?name=dead#${witness.verifierKey}`,
+        `witness+http://127.0.0.1:${(mute.address() as AddressInfo).port}/?name=mute#${witness.verifierKey}`,
         `file://${folder}/never?name=unmounted`,
         `witness+${witness.url}/?name=picky#${witness.verifierKey}`,
         `file://${there}?name=there`,
@@ -243,6 +250,7 @@ it.skipIf(noWitness !== null)(
       expect(Math.max(...took)).toBeLessThan(2_000)
       expect(await placesOf(refused)).toEqual(['there held'])
       expect((await standing('dead')).failure?.code).toBe('PLACE_UNAVAILABLE')
+      expect([sockets.size > 0, (await standing('mute')).waiting > 4]).toEqual([true, true])
       // The operator of the witness is told of the log; whoever does not want to wait says so.
       await witness.knowLog(originOfLog(unknown.log), [key.verifierKey.text])
       const handle = temporal.client.workflow.getHandle(workflowIdOfSending(queue, 'picky'))
@@ -253,7 +261,9 @@ it.skipIf(noWitness !== null)(
       expect(await placesOf(refused)).toEqual(['picky held', 'there held'])
       expect(await standing('picky')).toMatchObject({ waiting: 0, refusedLogs: 0 })
     } finally {
-      for (const place of ['dead', 'unmounted', 'picky'])
+      for (const socket of sockets) socket.destroy()
+      mute.close()
+      for (const place of ['dead', 'mute', 'unmounted', 'picky'])
         await temporal.client.workflow
           .getHandle(workflowIdOfSending(queue, place))
           .terminate()
