@@ -1,10 +1,10 @@
 /** Writes leaves of one log into files for some seconds. What is written, the database knows: a slice goes on behind it. */
 import { FILE_BYTES, FILE_LINES, putLines } from '../../src/archive/files.ts'
-import { leafLines } from '../../src/archive/leafLines.ts'
+import { type LeafLine, leafLines } from '../../src/archive/leafLines.ts'
 import { formatOrigin, nameOf } from '../../src/domain/evidence/origin.ts'
-import { type LeafIndex, leafIndex, type Offset, offset } from '../../src/domain/model.ts'
+import { type LeafIndex, type LogId, leafIndex, type Offset, offset } from '../../src/domain/model.ts'
 import { ServiceError } from '../../src/errors.ts'
-import type { ArchiveRecord } from '../../src/ports.ts'
+import type { ArchiveRecord, LeafRange } from '../../src/ports.ts'
 import type { ArchiveLogInput, ArchiveSliceResult } from '../contract.ts'
 import type { ActivityDependencies, ActivityScope } from '../dependencies.ts'
 import { placeOf } from './planArchive.ts'
@@ -45,7 +45,7 @@ export const instanceOf = async ({
 
 /**
  * Goes on behind the last file that is noted, for `sliceMs` or to the end. A file that was put and not noted is put again,
- * with the same bytes under the same name. Throws LOG_DAMAGED, PLACE_UNAVAILABLE, ARCHIVE_PLACE_DIFFERS.
+ * with the same bytes under the same name. Throws LOG_DAMAGED, DETACHED, PLACE_UNAVAILABLE, ARCHIVE_PLACE_DIFFERS.
  */
 export async function archiveSlice(
   deps: ActivityDependencies,
@@ -84,7 +84,7 @@ export async function archiveSlice(
     scope.report({ written: String(leaf) })
   }
   const rest = { fromLeaf: leaf, toLeaf: part.toLeaf, fromOffset: at, toOffset: part.toOffset }
-  for await (const page of leafLines(deps.audit, { logId: part.logId, origin }, rest)) {
+  for await (const page of stillThere(deps, part.logId, rest, origin)) {
     for (const { line, end: behind } of page) {
       lines.push(line)
       bytes += line.length + 1
@@ -96,4 +96,19 @@ export async function archiveSlice(
   }
   if (lines.length > 0) await put()
   return result()
+}
+
+/** Pages of leaves; what lacks because a day was detached meanwhile is no damage, and says so. */
+async function* stillThere(
+  { audit, archives }: Pick<ActivityDependencies, 'audit' | 'archives'>,
+  logId: LogId,
+  range: LeafRange,
+  origin: string,
+): AsyncGenerator<readonly LeafLine[]> {
+  try {
+    yield* leafLines(audit, { logId, origin }, range)
+  } catch (error) {
+    if (!(error instanceof ServiceError) || error.code !== 'LOG_DAMAGED') throw error
+    throw (await archives.detachedIn(logId, range)) ?? error
+  }
 }

@@ -21,7 +21,7 @@ import { refuse } from '../ranges.ts'
 
 export interface RangeDependencies {
   readonly logs: Pick<QueryStore, 'allLogs'>
-  readonly archives: Pick<ArchiveStore, 'leavesBetween' | 'leavesOf'>
+  readonly archives: Pick<ArchiveStore, 'leavesBetween' | 'leavesLeft' | 'leavesOf'>
 }
 
 export interface WantedPart {
@@ -31,25 +31,19 @@ export interface WantedPart {
 
 /**
  * The parts of logs that a request means, as they stand now; logs without a leaf in the range are left out. Reads only. Throws
- * UNKNOWN_TOPIC, UNKNOWN_PARTITION, RANGE_EMPTY.
+ * UNKNOWN_TOPIC, UNKNOWN_PARTITION, RANGE_EMPTY; DETACHED when some of an asked-for range went away with a detached day. Without
+ * a range it is all that is still there.
  */
 export async function partsToArchive(
   { logs, archives }: RangeDependencies,
   request: ArchiveRequest,
 ): Promise<readonly WantedPart[]> {
-  const { from, to, fromLeaf, toLeaf } = request
+  const { from, fromLeaf, toLeaf } = request
   const placeOf = ({ identity, incarnation }: LogState) => ({ ...identity, incarnation })
   const found = logsOfRequest(await logs.allLogs(), placeOf, request)
   const parts: WantedPart[] = []
   for (const log of found) {
-    const range =
-      fromLeaf === undefined && toLeaf === undefined
-        ? await archives.leavesBetween(log.logId, msOf(from), msOf(to))
-        : await archives.leavesOf(
-            log.logId,
-            leafIndex(BigInt(fromLeaf ?? 0)),
-            toLeaf === undefined ? log.position.size : leafIndex(BigInt(toLeaf)),
-          )
+    const range = await rangeOf(archives, request, log)
     if (range.fromLeaf < range.toLeaf) parts.push({ log, range })
   }
   if (parts.length === 0) {
@@ -58,6 +52,19 @@ export async function partsToArchive(
     throw refuse('RANGE_EMPTY', path, `nothing of ${request.topic} lies in the range`)
   }
   return parts
+}
+
+async function rangeOf(
+  archives: RangeDependencies['archives'],
+  { from, to, fromLeaf, toLeaf }: ArchiveRequest,
+  { logId, position }: LogState,
+): Promise<LeafRange> {
+  if (fromLeaf !== undefined || toLeaf !== undefined) {
+    const end = toLeaf === undefined ? position.size : leafIndex(BigInt(toLeaf))
+    return await archives.leavesOf(logId, leafIndex(BigInt(fromLeaf ?? 0)), end)
+  }
+  if (from === undefined && to === undefined) return await archives.leavesLeft(logId)
+  return await archives.leavesBetween(logId, msOf(from), msOf(to))
 }
 
 const msOf = (text: string | undefined): number | null => (text === undefined ? null : Date.parse(text))

@@ -2,6 +2,7 @@
 import type { ArchivedCheckpoint } from '../domain/archive/checkpointLine.ts'
 import type { HoldRequest, HoldView } from '../domain/archive/hold.ts'
 import type { Frontier, Hash, LeafIndex, LogId, LogIdentity, Offset } from '../domain/model.ts'
+import type { ServiceError } from '../errors.ts'
 import type { Page } from './replays.ts'
 
 /** A part of a log: leaves [fromLeaf, toLeaf), which are those with offsets in [fromOffset, toOffset). */
@@ -83,9 +84,13 @@ export interface ArchiveStore {
   filesOf(id: string, logId: LogId, kind: ArchiveFileKind): Promise<readonly ArchivedFile[]>
   /** The first one stays. */
   insertResult(id: string, result: NewArchiveResult): Promise<void>
-  /** Leaves of the log ingested in [fromMs, toMs); null: no bound. */
+  /** All leaves that are still there: from behind those that went away with detached days. Throws DETACHED. */
+  leavesLeft(logId: LogId): Promise<LeafRange>
+  /** What of a part of the log went away with a detached day, as an error to throw; null when nothing did. */
+  detachedIn(logId: LogId, range: Pick<LeafRange, 'fromLeaf' | 'toLeaf'>): Promise<ServiceError | null>
+  /** Leaves of the log ingested in [fromMs, toMs); null: no bound. Throws DETACHED. */
   leavesBetween(logId: LogId, fromMs: number | null, toMs: number | null): Promise<LeafRange>
-  /** Those of an asked-for range that the log has. */
+  /** Those of an asked-for range that the log has. Throws DETACHED. */
   leavesOf(logId: LogId, fromLeaf: LeafIndex, toLeaf: LeafIndex): Promise<LeafRange>
   /** Of the last of the first `size` leaves, ms since the epoch; of none: when the log was opened. Throws LOG_DAMAGED. */
   ingestedAt(logId: LogId, size: LeafIndex): Promise<number>

@@ -172,3 +172,18 @@ export async function detachedDays(pool: Pool): Promise<DetachedDays | null> {
   const { days = '0', first = null, last = null } = rows[0] ?? {}
   return first === null || last === null ? null : { days: Number(days), first, last }
 }
+
+/** The first offset in [from, to) of leaves that are away; null when none is. */
+export async function firstAway(
+  pool: Pool,
+  id: LogId,
+  { from, to }: { readonly from: bigint; readonly to: bigint },
+): Promise<bigint | null> {
+  const { rows } = await pool.query<{ first: string | null }>(
+    `select min(greatest(from_offset, $2::bigint)) as first from public.detached_leaves
+      where log_id = $1 and from_offset < $3 and to_offset > $2 and detachment in (select sequence from (${AWAY}) away)`,
+    [id, from.toString(), to.toString()],
+  )
+  const first = rows[0]?.first ?? null
+  return first === null ? null : BigInt(first)
+}

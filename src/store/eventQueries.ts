@@ -14,7 +14,7 @@ import type { EventPlace, EventQuery, Page, StoredEvent } from '../ports.ts'
 import { direct } from './bufferMethods.ts'
 import { isUuid } from './checkpoints.ts'
 import { decodeCursor, encodeCursor } from './cursors.ts'
-import { detachedDays, detachedIn } from './detached.ts'
+import { detachedDays, firstAway, lackOf } from './detached.ts'
 import { smaller } from './int8.ts'
 import { nextWindow, windowCondition } from './readPage.ts'
 
@@ -90,6 +90,9 @@ function classificationOf(text: string): Classification {
   return known
 }
 
+/** It came back between two looks: whoever asks again gets it. */
+const notThere = new ServiceError('DATABASE_UNAVAILABLE', 'A day was attached while its events were read')
+
 interface LogSpan {
   readonly id: LogId
   readonly from: Offset
@@ -115,13 +118,16 @@ export async function findEvents(pool: Pool, query: EventQuery): Promise<Page<St
       const found = await eventsIn(pool, windowCondition(next.window), query, wanted)
       const last = found.at(-1)
       const behind = found.length === wanted && last !== undefined ? offset(last.offset + 1n) : next.window.to
-      // What went away with a detached day cannot be listed, nor passed over: the answer ends before it, and the next one says so.
-      const detached = await detachedIn(pool, span.id, { fromOffset: at, toOffset: behind })
-      if (detached !== null && items.length === 0) throw detached
-      if (detached !== null) return { items, nextCursor: encodeCursor(CURSOR_KIND, [BigInt(span.id), at]) }
-      items.push(...found)
-      bytes += found.reduce((sum, event) => sum + bytesOf(event), 0)
-      at = behind
+      // What went away with a detached day cannot be listed, nor passed over: what lies before it comes first, and the next answer
+      // says so. Looked at behind the rows, so that a day that is detached between the two shows.
+      const away = await firstAway(pool, span.id, { from: at, to: behind })
+      if (away === at && items.length > 0)
+        return { items, nextCursor: encodeCursor(CURSOR_KIND, [BigInt(span.id), at]) }
+      if (away === at) throw await lackOf(pool, span.id, { fromOffset: at, toOffset: behind }, notThere)
+      const shown = away === null ? found : found.filter((event) => event.offset < away)
+      items.push(...shown)
+      bytes += shown.reduce((sum, event) => sum + bytesOf(event), 0)
+      at = away === null ? behind : offset(away)
     }
   }
   return { items, nextCursor: null }

@@ -15,11 +15,12 @@ import type { ArchivedFile, ArchiveFileKind, ArchiveRecord, ArchiveStore, NewArc
 import { isUuid } from '../checkpoints.ts'
 import { decodeCursor, encodeCursor } from '../cursors.ts'
 import type { Database } from '../database.ts'
+import { detachedIn } from '../detached.ts'
 import { guarded } from '../failure.ts'
 import { readJournal } from '../migrate.ts'
 import { frontierAt } from '../ranges.ts'
 import { inTransaction, onlyRow, type Transaction } from '../transaction.ts'
-import { ingestedAt, leavesBetween, leavesOf } from './leafRanges.ts'
+import { ingestedAt, leavesBetween, leavesLeft, leavesOf } from './leafRanges.ts'
 
 const TRANSACTION_TIMEOUT_MS = 30_000
 const MAX_PAGE = 1_000
@@ -102,6 +103,8 @@ export function createArchiveStore(database: Database): ArchiveStore {
           })
           .onConflictDoNothing({ target: archiveResults.archiveId })
       }),
+    leavesLeft: (id) => guarded('looking for what a log still has', () => leavesLeft(pool, id)),
+    detachedIn: (id, range) => guarded('looking for detached leaves', () => detachedIn(pool, id, range)),
     leavesBetween: (id, fromMs, toMs) =>
       guarded('looking for a range of time', () => leavesBetween(pool, id, fromMs, toMs)),
     leavesOf: (id, from, to) => guarded('looking for leaves', () => leavesOf(pool, id, from, to)),
