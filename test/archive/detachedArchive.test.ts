@@ -84,7 +84,7 @@ it('without a range it is what lies behind them, and both archives give the whol
 it('leaves before them that no archive holds are not left out without a word', {
   timeout: 60_000,
 }, async () => {
-  const { topic, folder, old, older } = await threeDays()
+  const { open, topic, folder, old, older } = await threeDays()
   await archive(folder, { topic, partition: 0, fromLeaf: '300', toLeaf: '1000' })
   const before = await rowsOf(platform.database.adminUrl, topic)
   expect(await detach(old)).toMatch(/^\d+$/)
@@ -96,6 +96,9 @@ it('leaves before them that no archive holds are not left out without a word', {
   await archive(folder, { topic })
   expect(await detach(older)).toMatch(/^\d+$/)
   for (const each of [old, older]) await drop(each)
+  // Both days have leaves in one block.
+  const { findings, detached } = await verifyWhole(platform.store, open)
+  expect([findings.counts, detached.days.map((each) => each.day)]).toEqual([{}, [older, old]])
   expect(await rangeOf({ topic })).toBe('1000 to 1600')
   const database = await emptyDatabase()
   const copy = makeFolder()

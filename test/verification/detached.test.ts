@@ -6,6 +6,7 @@ import { planVerification } from '../../activities/verification/planVerification
 import { verifyLogSlice } from '../../activities/verification/verifyLogActivity.ts'
 import { viewOfVerification } from '../../activities/verification/viewOfVerification.ts'
 import { formatVerification } from '../../src/cli/evidence/verifications.ts'
+import { rootOf } from '../../src/domain/merkle.ts'
 import { leafIndex } from '../../src/domain/model.ts'
 import { scopeOf } from '../activities/fixture.ts'
 import { AGE, day, table, useDays } from '../archive/detachFixture.ts'
@@ -140,6 +141,35 @@ it('a day of whole blocks, of which only nodes tell', { timeout: 60_000 }, async
   expect((await found(open)).checkpoint).toBe('2')
 })
 
+it('a log that was closed, and ends among leaves that are away', { timeout: 60_000 }, async () => {
+  const of = day(++days)
+  const { store } = platform
+  const open = await openLog(store)
+  const { entries, end } = motley(0n, 700)
+  await appendTo(store, open, entries, end)
+  await ageLog({ ...platform, connections: platform.connections }, open, days)
+  const { topic, partition } = open.log.identity
+  await checkpoint(topic)
+  await archive(makeFolder(), { topic })
+  const whole = await verifyWhole(store, open)
+  await asOwner((client) =>
+    client.query(
+      'insert into partition_logs (topic, partition, topic_id, leader_epoch, start_offset) values ($1, $2, gen_random_uuid(), 0, 0)',
+      [topic, partition],
+    ),
+  )
+  expect(await detach(of)).toMatch(/^\d+$/)
+  await drop(of)
+  for (const pages of [undefined, 0]) {
+    const { blocks, findings, counts, detached, endOffset } = await verifyWhole(store, open, pages)
+    expect([blocks, findings.counts, endOffset]).toEqual([whole.blocks, {}, whole.endOffset])
+    expect([counts.events, detached.leaves]).toEqual([0n, whole.counts.events])
+  }
+  expect(await store.reader.rootAt(open.log.logId, leafIndex(700n))).toBe(
+    rootOf(open.position.frontier, leafIndex(700n)),
+  )
+})
+
 it('what the record does not name, or no verified archive holds, is missing', {
   timeout: 60_000,
 }, async () => {
@@ -161,10 +191,10 @@ it('what the record does not name, or no verified archive holds, is missing', {
 it('a record that lies is found: of other hashes, of none, of a day that is attached, of an event that was removed', {
   timeout: 60_000,
 }, async () => {
-  const { open, of, id } = await detachedLog()
+  const { open, of, id, made } = await detachedLog()
   const removed = 1_000n
-  // The row of an attached day, and a record that says it went with the detached one: no archive ends there.
-  const forged = `insert into detached_leaves select detachment, log_id, ${removed}, ${removed + 1n}, ${removed}, ${removed + 1n}, '{}'
+  // The row of an attached day, and a record that says it went with the detached one, with the archive that holds it.
+  const forged = `insert into detached_leaves select detachment, log_id, ${removed}, ${removed + 1n}, ${removed}, ${removed + 1n}, '{${made.id}}'
                     from detached_leaves where log_id = ${id} limit 1`
   await unguarded(`delete from events where log_id = ${id} and leaf_index = ${removed}`, forged)
   expect(await found(open)).toMatchObject({ missing: '1' })

@@ -5,6 +5,40 @@ import type { Finding } from './finding.ts'
 import type { Progress } from './progress.ts'
 import type { RowSheet } from './rowSheet.ts'
 
+const DAY_MS = 86_400_000
+
+/**
+ * What may have gone away with the day that the record names: ingestion times never decrease along a log, so a leaf between rows of
+ * another day was not of that one, whatever the record says. Null when nothing is left.
+ */
+export function ofTheirDays(
+  progress: Progress,
+  sheet: RowSheet,
+  start: number,
+  away: Away,
+  latestMs: number,
+): Away | null {
+  let row = start
+  let before = progress.ingestedMs
+  const rowBefore = (leaf: bigint): boolean => row < sheet.count && (sheet.leafIndexes[row] as bigint) < leaf
+  const runs = away.runs.filter(({ day, from, to }) => {
+    for (; rowBefore(from); row++) before = Math.max(before, sheet.ingestedMs[row] as number)
+    // The next row, if it is one of this block: a row of the next one comes no earlier than the block ends.
+    const isNear = row < sheet.count && (sheet.leafIndexes[row] as bigint) >= to
+    const behind = isNear ? Math.min(latestMs, sheet.ingestedMs[row] as number) : latestMs
+    const dayMs = Date.parse(`${day}T00:00:00Z`)
+    return dayMs <= behind && dayMs + DAY_MS > before
+  })
+  if (runs.length === away.runs.length) return away
+  const places = new Map(
+    [...away.places].filter(([place]) => {
+      const leaf = progress.size + BigInt(place)
+      return runs.some(({ from, to }) => leaf >= from && leaf < to)
+    }),
+  )
+  return places.size === 0 ? null : { places, runs }
+}
+
 /** How the rows of a block lie around what is away: the row behind them; `more` when that is not read yet; null when it is not so. */
 export function rowsAround(
   progress: Progress,

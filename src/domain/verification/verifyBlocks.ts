@@ -8,7 +8,7 @@ import type { Frontier, Hash, LeafIndex } from '../model.ts'
 import { BLOCK_LEAVES, BLOCK_LEVEL, type Block, subtreesOf } from './block.ts'
 import { explainBlock } from './blockDamage.ts'
 import { checkCheckpoints, checkpointOf } from './checkCheckpoints.ts'
-import { leavesAround, rowsAround, unshown } from './detachedBlock.ts'
+import { leavesAround, ofTheirDays, rowsAround, unshown } from './detachedBlock.ts'
 import { type Away, awayIn, countDetached } from './detachedLeaves.ts'
 import { addFindings, type Finding } from './finding.ts'
 import type { LeafCounts, Progress, ReadPosition } from './progress.ts'
@@ -65,7 +65,7 @@ function verifyBlock(
   if (left <= BigInt(BLOCK_LEAVES) && !atEnd) return null
   const node = whole ? (evidence.nodes.get(nodeKey(BLOCK_LEVEL, size >> BigInt(BLOCK_LEVEL))) ?? null) : null
   const isLast = left <= BigInt(BLOCK_LEAVES)
-  const away = awayIn(evidence.detached, size, count)
+  const away = awayOf(progress, sheet, start, count, evidence, node)
   if (away !== null) {
     const end = rowsAround(progress, sheet, start, count, away, atEnd)
     if (end === 'more') return null
@@ -101,6 +101,20 @@ function verifyBlock(
   }
   const explained = explainBlock(sheet, start, end, block)
   return advance(progress, sheet, { start, end, whole, node, away }, evidence, explained, spanName)
+}
+
+function awayOf(
+  progress: Progress,
+  sheet: RowSheet,
+  start: number,
+  count: number,
+  { detached }: Evidence,
+  node: NodeRow | null,
+): Away | null {
+  const away = awayIn(detached, progress.size, count)
+  const { head } = progress
+  const latestMs = node?.ingestedMs ?? head.lastIngestedMs ?? head.createdMs
+  return away === null ? null : ofTheirDays(progress, sheet, start, away, latestMs)
 }
 
 /** The part of the log's frontier that its last leaves make; null when the frontier is none of a log of this size. */
