@@ -6,8 +6,10 @@ import type { VerificationProgress, VerificationStatus } from '../src/domain/ver
 /** What every kind of slice tells of how far it has come; what else is in it, the next slice knows. */
 export interface PartProgress {
   readonly done: boolean
-  /** Leaves or records that were looked at. */
+  /** Leaves or records that are behind it. */
   readonly size: string
+  /** Those of them that nobody looked at, since they went away with detached days. */
+  readonly detached?: { readonly leaves: string }
   readonly findings: Findings
 }
 

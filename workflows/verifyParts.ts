@@ -83,7 +83,7 @@ async function verifyOne(state: VerificationState, log: LogVerification, slice: 
     const summary = `${log.name} from leaf ${progress?.size ?? 0}`
     const next = await slice({ verificationId: state.id, logId, progress }, summary)
     log.progress = next
-    log.checked = next.size
+    log.checked = String(BigInt(next.size) - BigInt(next.detached?.leaves ?? 0))
     if (next.done) {
       log.phase = 'done'
       log.damaged = Object.keys(next.findings.counts).length > 0

@@ -13,10 +13,10 @@ import { smaller } from './int8.ts'
  */
 export const AWAY = `
   select d.sequence, d.day, d.rows, t.standing
-    from public.detached_partitions d
+    from (select distinct on (day) sequence, day, rows from public.detached_partitions
+           where isfinite(day) order by day, sequence desc) d
    cross join lateral (select to_regclass('public.events_' || to_char(d.day, 'YYYYMMDD')) as standing) t
-   where isfinite(d.day) and d.sequence = (select max(o.sequence) from public.detached_partitions o where o.day = d.day)
-     and not exists (select from pg_catalog.pg_inherits i where i.inhrelid = t.standing)`
+   where not exists (select from pg_catalog.pg_inherits i where i.inhrelid = t.standing)`
 
 /** A part of a log, by leaves or by offsets; ends exclusive. */
 export type PartOfLog =

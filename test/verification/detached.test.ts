@@ -86,6 +86,21 @@ it('a table that still stands is read like any other, and a change to it is foun
     `delete from ${table(of)} where leaf_index = 300`,
   )
   expect(await found(open)).toMatchObject({ 'altered-bytes': '1', missing: '1', detached: '0' })
+  // Behind the end of the log.
+  const { rows } = await asOwner((client) =>
+    client.query<{ columns: string }>(
+      `select string_agg(case when attname in ('offset', 'leaf_index') then '1000000' else quote_ident(attname) end, ', ' order by attnum) as columns
+         from pg_attribute where attrelid = $1::regclass and attnum > 0`,
+      [table(of)],
+    ),
+  )
+  await unguarded(
+    `insert into ${table(of)} select ${rows[0]?.columns} from ${table(of)} where leaf_index = 50`,
+  )
+  expect(await found(open)).toMatchObject({ 'altered-bytes': '1', missing: '1', inserted: '1' })
+  await asOwner((client) => client.query(`revoke select on ${table(of)} from streaming_ingest_app`))
+  await expect(found(open)).rejects.toMatchObject({ code: 'FORBIDDEN' })
+  await drop(of)
 })
 
 it('of a table that is gone nothing is missing, nodes and record lead to every root, and it is said', {

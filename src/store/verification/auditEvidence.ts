@@ -5,7 +5,7 @@ import { decodeFrontier, emptyFrontier, emptyRoot } from '../../domain/merkle.ts
 import type { LogId } from '../../domain/model.ts'
 import type { Beyond } from '../../domain/verification/concludeLog.ts'
 import { type Evidence, type LogHead, type NodeRow, nodeKey } from '../../domain/verification/stored.ts'
-import type { BlockRange } from '../../ports.ts'
+import type { BlockRange, TimeSpan } from '../../ports.ts'
 import {
   checkpointsBetween,
   emptyCheckpoints,
@@ -13,7 +13,7 @@ import {
   largerCheckpoints,
 } from './auditCheckpoints.ts'
 import { hashOf } from './auditRows.ts'
-import { detachedLeaves } from './detachedRows.ts'
+import { detachedLeaves, standingSpans, tableOf } from './detachedRows.ts'
 
 const BLOCK_LEVEL = 8
 /** As `decodeFrontier` reads. */
@@ -114,10 +114,11 @@ async function nodesOf(
 }
 
 /** All in one statement, so in one look: rows that are being appended meanwhile come with the log's row. */
-const beyondRowsText = `
+const beyondRowsText = (standing: readonly TimeSpan[]): string => `
   with log as (select * from public.partition_logs where id = $1),
   beyond as (
     select "offset" as at from public.events where log_id = $1 and "offset" >= (select next_offset from log)
+    ${standing.map((span) => `union all select "offset" from ${tableOf(span)} where log_id = $1 and "offset" >= (select next_offset from log)`).join(' ')}
     union all select "offset" from public.dead_letters where log_id = $1 and "offset" >= (select next_offset from log)
     union all select from_offset from public.gaps where log_id = $1 and from_offset >= (select next_offset from log))
   select count(*) as count, min(at) as first from beyond`
@@ -128,7 +129,10 @@ const beyondNodesText = `
    where l.id = $1 order by n.index limit ${MAX_LISTED}`
 
 export async function auditBeyond(pool: Pool, id: LogId, periods: KeyPeriods): Promise<Beyond> {
-  const rows = await pool.query<{ count: string; first: string | null }>(beyondRowsText, [id])
+  const rows = await pool.query<{ count: string; first: string | null }>(
+    beyondRowsText(await standingSpans(pool, id)),
+    [id],
+  )
   const nodes: { level: number; index: bigint }[] = []
   for (const level of [BLOCK_LEVEL, ...LEVELS]) {
     const found = await pool.query<{ level: number; index: string }>(beyondNodesText, [id, level])

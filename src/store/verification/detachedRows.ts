@@ -6,6 +6,7 @@ import {
   type DetachedRun,
   noDetachedLeaves,
 } from '../../domain/verification/detachedLeaves.ts'
+import { ServiceError } from '../../errors.ts'
 import type { DetachedArchive, TimeSpan } from '../../ports.ts'
 import { AWAY, hashesByLeaf } from '../detached.ts'
 
@@ -68,15 +69,20 @@ export async function detachedLeaves(
   return { runs, hashes: hashesByLeaf(found.rows) }
 }
 
-/** Tables of detached days that still stand, with events of the log: they are read as if they were attached. */
+/** Tables of detached days that still stand, with events of the log: they are read as if they were attached. Throws FORBIDDEN. */
 export async function standingSpans(pool: Pool, id: LogId): Promise<readonly TimeSpan[]> {
-  const { rows } = await pool.query<{ from: string; to: string; table: string }>(
+  const { rows } = await pool.query<{ from: string; to: string; table: string; readable: boolean }>(
     `select (day::timestamp at time zone 'UTC')::text as "from", ((day + 1)::timestamp at time zone 'UTC')::text as "to",
-            'events_' || to_char(day, 'YYYYMMDD') as "table"
+            'events_' || to_char(day, 'YYYYMMDD') as "table", has_table_privilege(standing, 'select') as readable
        from (${AWAY}) away where standing is not null order by day`,
   )
   const spans: TimeSpan[] = []
-  for (const span of rows) {
+  for (const { readable, ...span } of rows) {
+    if (!readable)
+      throw new ServiceError(
+        'FORBIDDEN',
+        `The detached table ${span.table} cannot be read: grant select on it to streaming_ingest_app, or drop it`,
+      )
     const found = await pool.query(`select from ${tableOf(span)} where log_id = $1 limit 1`, [id])
     if (found.rowCount !== 0) spans.push(span)
   }
