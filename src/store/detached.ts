@@ -36,7 +36,7 @@ interface Met {
 const metText = (by: 'leaf' | 'offset'): string => `
   with away as materialized (${AWAY})
   select p.topic, p.partition, a.day::text, l.from_leaf, l.to_leaf, l.to_offset,
-         array(select r.id || ' in ' || r.place from public.archives r where r.id = any (l.archives) order by r.sequence) as archives
+         array(select r.id || ' in ' || r.place from public.archives r where r.id = any (l.archives) order by r.sequence limit 5) as archives
     from away a
     join public.detached_leaves l on l.detachment = a.sequence and l.log_id = $1
      and l.from_${by} < $3 and l.to_${by} > $2
@@ -47,6 +47,7 @@ const metText = (by: 'leaf' | 'offset'): string => `
 export async function detachedIn(pool: Pool, id: LogId, part: PartOfLog): Promise<ServiceError | null> {
   const byLeaf = 'fromLeaf' in part
   const [from, to] = byLeaf ? [part.fromLeaf, part.toLeaf] : [part.fromOffset, part.toOffset]
+  if (from >= to) return null
   const { rows } = await pool.query<Met>(metText(byLeaf ? 'leaf' : 'offset'), [
     id,
     from.toString(),
@@ -56,10 +57,11 @@ export async function detachedIn(pool: Pool, id: LogId, part: PartOfLog): Promis
   if (met === undefined) return null
   const { topic, partition, day, archives } = met
   const which = `The leaves ${met.from_leaf} to ${met.to_leaf} of ${topic}/${partition} (up to offset ${met.to_offset})`
-  return new ServiceError(
-    'DETACHED',
-    `${which} went away with the day ${day}, which was detached. They are in the archive ${archives.join(', ')}`,
-  )
+  const holder =
+    archives.length === 0
+      ? 'No archive is recorded that holds them'
+      : `They are in the archive ${archives.join(', ')}`
+  return new ServiceError('DETACHED', `${which} went away with the day ${day}, which was detached. ${holder}`)
 }
 
 /** Where a part of a log is not whole: DETACHED when it went away on purpose, else what the caller makes of it. */

@@ -74,7 +74,7 @@ it('not before verified archives hold every leaf of it', { timeout: 60_000 }, as
 it('not while the next root needs its leaves', { timeout: 60_000 }, async () => {
   const open = await openLog(platform.store)
   await appendTo(platform.store, open, trueEvents(0n, 300n), 300n)
-  await ageLog({ ...platform, connections: platform.connections }, open, AGE)
+  await ageLog(platform, open, AGE)
   await appendTo(platform.store, open, trueEvents(300n, 400n), 400n)
   const { topic } = open.log.identity
   const folder = makeFolder()

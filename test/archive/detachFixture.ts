@@ -4,10 +4,9 @@ import type { LogEntry } from '../../src/domain/model.ts'
 import { leafIndex, offset } from '../../src/domain/model.ts'
 import { ServiceError } from '../../src/errors.ts'
 import { detachPartition } from '../../src/store/archive/detach.ts'
-import { ageLog, appendTo, type OpenLog, openLog } from '../store/fixture.ts'
+import { ageLog, appendTo, type Fixture, type OpenLog, openLog } from '../store/fixture.ts'
 import { withClient } from '../support/database.ts'
 import { trueEvents } from '../verification/trueLog.ts'
-import type { useArchives } from './fixture.ts'
 
 const DAY_MS = 86_400_000
 export const AGE = 10
@@ -16,7 +15,7 @@ export const day = (daysAgo: number): string =>
   new Date(Date.now() - daysAgo * DAY_MS).toISOString().slice(0, 10)
 export const table = (of: string): string => `events_${of.replaceAll('-', '')}`
 
-export function useDays({ platform }: Pick<ReturnType<typeof useArchives>, 'platform'>) {
+export function useDays({ platform }: { readonly platform: Fixture }) {
   return {
     /** What was detached, or the code and what is said. */
     detach: (
@@ -70,7 +69,7 @@ export function useDays({ platform }: Pick<ReturnType<typeof useArchives>, 'plat
     ): Promise<OpenLog> {
       const open = await openLog(platform.store)
       await appendTo(platform.store, open, old.entries, old.end)
-      await ageLog({ ...platform, connections: platform.connections }, open, daysAgo)
+      await ageLog(platform, open, daysAgo)
       await appendTo(platform.store, open, trueEvents(old.end, old.end + 400n), old.end + 400n)
       return open
     },

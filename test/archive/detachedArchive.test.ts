@@ -23,13 +23,12 @@ async function threeDays() {
   const [first, second] = [days + 3, days + 1]
   days += 4
   const open = await openLog(platform.store)
-  const fixture = { ...platform, connections: platform.connections }
   const older = motley(0n, 300)
   await appendTo(platform.store, open, older.entries, older.end)
-  await ageLog(fixture, open, first - second)
+  await ageLog(platform, open, first - second)
   const old = motley(older.end, 700)
   await appendTo(platform.store, open, old.entries, old.end)
-  await ageLog(fixture, open, second)
+  await ageLog(platform, open, second)
   const end = old.end + 600n
   await appendTo(platform.store, open, trueEvents(old.end, end), end)
   const { topic } = open.log.identity

@@ -40,7 +40,7 @@ async function oldLog() {
   const letter = trueEntry({ offset: 300n, value: Buffer.from('not json') })
   await appendTo(store, open, [...trueEvents(0n, 300n), letter, ...trueEvents(301n, 600n)], 600n)
   const of = day(++days)
-  await ageLog({ ...platform, connections: platform.connections }, open, days)
+  await ageLog(platform, open, days)
   await checkpoint(topic)
   await appendTo(store, open, trueEvents(600n, 1_300n), 1_300n)
   await checkpoint(topic)

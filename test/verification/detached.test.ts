@@ -42,7 +42,7 @@ async function detachedLog(entries = motley(0n, 700)) {
   const open = await openLog(platform.store)
   await appendTo(platform.store, open, entries.entries, entries.end)
   const { topic } = open.log.identity
-  await ageLog({ ...platform, connections: platform.connections }, open, days)
+  await ageLog(platform, open, days)
   await checkpoint(topic)
   await appendTo(platform.store, open, trueEvents(entries.end, entries.end + 700n), entries.end + 700n)
   await checkpoint(topic)
@@ -162,7 +162,7 @@ it('a log that was closed, and ends among leaves that are away', { timeout: 60_0
   const open = await openLog(store)
   const { entries, end } = motley(0n, 700)
   await appendTo(store, open, entries, end)
-  await ageLog({ ...platform, connections: platform.connections }, open, days)
+  await ageLog(platform, open, days)
   const { topic, partition } = open.log.identity
   await checkpoint(topic)
   await archive(makeFolder(), { topic })
