@@ -27,6 +27,8 @@ export interface AuditDependencies {
   readonly signingKeys: Pick<SigningKeyStore, 'keyState'>
   /** Derives the whole log from its bytes. */
   readonly derive: (log: LogState) => Promise<DerivedLog>
+  /** Reads archives back; null when none is to be read. */
+  readonly held: ((log: LogState, origin: string) => Promise<HeldLog>) | null
 }
 
 export interface DerivedLog {
@@ -34,6 +36,13 @@ export interface DerivedLog {
   readonly damage: string | null
   /** Leaves that went away with detached days: stored hashes stand for them. */
   readonly detached: bigint
+}
+
+export interface HeldLog {
+  /** Leaves that went away with detached days. */
+  readonly detached: bigint
+  /** What of them no archive holds, for people; null when all of it is held. */
+  readonly lacking: string | null
 }
 
 export interface AuditOptions {
@@ -188,6 +197,7 @@ async function auditLog(
   const log = states.get(origin) ?? null
   const before = findings.length
   let detached = 0n
+  let held: boolean | undefined
   onProgress(`${origin}: ${sizes.length} notes up to ${covered} leaves`)
   if (log === null) findings.push(missingLog(origin, sizes, notes))
   else {
@@ -198,6 +208,13 @@ async function auditLog(
     detached = derived?.detached ?? 0n
     if (derived !== null && derived.damage !== null)
       findings.push({ kind: 'log-damaged', origin, count: '1', detail: `${origin}: ${derived.damage}` })
+    const found = await deps.held?.(log, origin)
+    if (found !== undefined && found.detached > 0n) {
+      held = found.lacking === null
+      detached = found.detached
+    }
+    if (found !== undefined && found.lacking !== null)
+      findings.push({ kind: 'detached-unheld', origin, count: '1', detail: `${origin}: ${found.lacking}` })
   }
   return {
     origin,
@@ -205,6 +222,7 @@ async function auditLog(
     covered: String(covered),
     size: log === null ? null : String(log.position.size),
     ...(detached > 0n && { detached: String(detached) }),
+    ...(held !== undefined && { held }),
     verdict: findings.length === before ? 'intact' : 'damaged',
   }
 }

@@ -64,6 +64,13 @@ export interface LogAudit {
   firstGone(id: LogId): Promise<bigint | null>
   /** Verified archives with leaves of the log that went away with a detachment; a hundred at most. */
   archivesOfDetachment(id: LogId, detachment: string): Promise<readonly DetachedArchive[]>
+  /** All verified archives that a record names of leaves of the log that are gone; some thousands at most. */
+  archivesOfGone(id: LogId): Promise<readonly DetachedArchive[]>
+  /** Leaves of the log that are gone, and the first of them that lies in none of the parts, if any. */
+  goneOutside(
+    id: LogId,
+    parts: readonly { readonly fromLeaf: bigint; readonly toLeaf: bigint }[],
+  ): Promise<{ readonly gone: bigint; readonly outside: bigint; readonly first: bigint | null }>
   /** Days that are gone with events of which nobody wrote down the leaves; a hundred at most. */
   unknownDays(): Promise<readonly string[]>
   /** Null when the log has a row, and when nothing names it. */

@@ -533,6 +533,7 @@ it('a mark that a note was sent, put there by who may insert, is found by the au
     notes,
     signingKeys,
     derive: async () => ({ damage: null, detached: 0n }),
+    held: null,
   }
   const folder = place.name.slice('file://'.length)
   const options = { keys: [], quick: true, onProgress: () => undefined }

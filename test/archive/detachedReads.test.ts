@@ -1,10 +1,11 @@
 /** Whoever reads a log upon leaves that went away with a detached day is told so: nothing is passed over, and nothing guessed. */
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { planReplay } from '../../activities/planReplay.ts'
 import { replaySlice } from '../../activities/replaySlice.ts'
+import type { ArchivePlaceConfig } from '../../src/domain/archive/place.ts'
 import { hashToHex } from '../../src/domain/hash.ts'
 import { rootOf } from '../../src/domain/merkle.ts'
 import { leafIndex, offset } from '../../src/domain/model.ts'
@@ -13,11 +14,12 @@ import { ServiceError } from '../../src/errors.ts'
 import { eventCustody } from '../../src/evidence/custody.ts'
 import { runAudit } from '../../src/roles/audit.ts'
 import { scopeOf } from '../activities/fixture.ts'
+import { runEvidence } from '../cli/evidenceProcess.ts'
 import { ageLog, appendTo, type OpenLog } from '../store/fixture.ts'
 import { withClient } from '../support/database.ts'
 import { eventValue, idAt, trueEntry, trueEvents, withoutGuards } from '../verification/trueLog.ts'
 import { AGE, day, useDays } from './detachFixture.ts'
-import { key, useArchives } from './fixture.ts'
+import { forgeManifest, key, useArchives } from './fixture.ts'
 
 const archives = useArchives('detached_reads')
 const { broker, platform, makeFolder, archive, checkpoint } = archives
@@ -197,17 +199,22 @@ it('events are not listed past it, and one by its id may be in it', { timeout: 6
 it('an audit with notes from elsewhere goes on, and says how many leaves nobody looked at', {
   timeout: 60_000,
 }, async () => {
-  const { of, topic, folder } = await oldLog()
+  const { of, topic, folder, id, made } = await oldLog()
   const stored = await platform.store.checkpoints.latestCheckpoint({ topic })
   const notes = join(folder, 'notes')
   mkdirSync(notes)
   for (const { note, size } of stored?.positions ?? []) writeFileSync(join(notes, `${size}.note`), note ?? '')
   await detach(of)
   await drop(of)
-  const audit = (quick: boolean) =>
+  const audit = (quick: boolean, places: readonly ArchivePlaceConfig[] = []) =>
     runAudit(
       {
-        ...{ databaseUrl: platform.database.appUrl, sources: [{ kind: 'path', path: notes }], quick },
+        ...{
+          databaseUrl: platform.database.appUrl,
+          sources: [{ kind: 'path', path: notes }],
+          quick,
+          archives: places,
+        },
         ...{ keys: [key.verifierKey], signal: new AbortController().signal, onProgress: () => undefined },
       },
       { s3Credentials: null, kafka: { brokers: [], clientId: 'x', tls: null, sasl: null } },
@@ -217,4 +224,50 @@ it('an audit with notes from elsewhere goes on, and says how many leaves nobody 
     logs: [{ notes: 1, verdict: 'intact', detached: '599' }],
   })
   expect((await audit(true)).verdict).toBe('intact')
+
+  // With the archives, which must be there, be those that the database names, and hold the leaves.
+  const place = (path: string): ArchivePlaceConfig => ({ kind: 'folder', path })
+  for (const quick of [false, true])
+    expect(await audit(quick, [place(makeFolder()), place(folder)])).toMatchObject({
+      verdict: 'intact',
+      logs: [{ detached: '599', held: true }],
+    })
+  const command = (...more: readonly string[]) =>
+    runEvidence(['audit', '--notes', notes, '--key', key.verifierKey.text, '--archives', ...more], {
+      DATABASE_URL: platform.database.appUrl,
+    })
+  const said = await command(folder)
+  expect([said.code, said.stdout]).toEqual([
+    0,
+    expect.stringContaining('599 detached leaves held by archives that were read back'),
+  ])
+  expect(await command('ftp://x')).toMatchObject({ code: 2, stderr: expect.stringContaining('--archives') })
+  const unheld = async (why: RegExp, path = folder) => {
+    const report = await audit(true, [place(path)])
+    expect([report.verdict, report.logs[0]?.held]).toEqual(['damaged', false])
+    expect(report.findings).toMatchObject([{ kind: 'detached-unheld', detail: expect.stringMatching(why) }])
+  }
+  await unheld(/holds 599, the first of them leaf 0: the archive .* is in none of the places/, makeFolder())
+  const forged = makeFolder()
+  cpSync(join(folder, made.id), join(forged, made.id), { recursive: true })
+  forgeManifest(forged, made.id, (log) => ({ ...log, createdAt: log.createdAt + 1 }))
+  await unheld(/has the manifest [0-9a-f]{64}, and the database names/, forged)
+  const damaged = makeFolder()
+  cpSync(join(folder, made.id), join(damaged, made.id), { recursive: true })
+  const [file = ''] = readdirSync(damaged, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.includes('leaves-'),
+  )
+  writeFileSync(join(damaged, file), 'x')
+  await unheld(/leaves-.*zst/, damaged)
+  // A leaf that no archive has.
+  await withClient(platform.database.adminUrl, (client) =>
+    withoutGuards(client, () =>
+      client.query(
+        `insert into detached_leaves select detachment, log_id, 5000, 5001, 5000, 5001, archives
+           from detached_leaves where log_id = $1 limit 1`,
+        [id],
+      ),
+    ),
+  )
+  await unheld(/of 600 detached leaves, no archive that was read holds 1, the first of them leaf 5000$/)
 })

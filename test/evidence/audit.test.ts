@@ -292,6 +292,7 @@ it('however many notes are bad, a hundred are listed and the others counted', as
     notes,
     signingKeys,
     derive: async () => ({ damage: null, detached: 0n }),
+    held: null,
   }
   async function* bad() {
     for (let at = 0; at < 250; at++)

@@ -60,7 +60,7 @@ async function audited(): Promise<readonly string[]> {
   }
   const { reader, queries: logs, notes, signingKeys } = store
   const { verdict, findings } = await auditNotes(
-    { reader, logs, notes, signingKeys, derive: async () => ({ damage: null, detached: 0n }) },
+    { reader, logs, notes, signingKeys, derive: async () => ({ damage: null, detached: 0n }), held: null },
     held(),
     { keys: [key.verifierKey], quick: true, onProgress: () => undefined },
   )

@@ -1,4 +1,6 @@
 /** `pnpm evidence audit`: a database against notes held elsewhere. */
+import { resolve } from 'node:path'
+import { type ArchivePlaceConfig, parseArchivePlace } from '../../domain/archive/place.ts'
 import type { AuditFinding, AuditReport } from '../../domain/evidence/auditReport.ts'
 import type { VerifierKey } from '../../domain/evidence/noteKeys.ts'
 import { type NotePlaceConfig, parseNotePlace } from '../../domain/evidence/notePlace.ts'
@@ -13,6 +15,7 @@ export interface AuditFlags {
   readonly databaseUrl?: string
   readonly origin?: string
   readonly quick?: boolean
+  readonly archives?: readonly string[]
 }
 
 export type NoteSource =
@@ -26,6 +29,7 @@ export interface AuditCall {
   readonly keys: readonly VerifierKey[]
   readonly origin?: string
   readonly quick: boolean
+  readonly archives: readonly ArchivePlaceConfig[]
   readonly onProgress: (text: string) => void
 }
 
@@ -44,6 +48,7 @@ export async function audit(flags: AuditFlags, { terminal, audit: run }: AuditCo
     sources,
     keys,
     quick: flags.quick === true,
+    archives: (flags.archives ?? []).map(archivePlaceOf),
     onProgress: (text) => terminal.complain(text),
     ...(flags.databaseUrl !== undefined && { databaseUrl: flags.databaseUrl }),
     ...(flags.origin !== undefined && { origin: flags.origin }),
@@ -63,6 +68,13 @@ export async function audit(flags: AuditFlags, { terminal, audit: run }: AuditCo
     )
 }
 
+/** A path, or a place as in ARCHIVE_PLACE. Throws CliFailure. */
+function archivePlaceOf(given: string): ArchivePlaceConfig {
+  const parsed = parseArchivePlace(/^[a-z0-9]+:/.test(given) ? given : resolve(given))
+  if (parsed.ok) return parsed.value
+  throw new CliFailure(2, 'BAD_REQUEST', `--archives: ${parsed.problem}`)
+}
+
 /** A path, or a place as in NOTE_PLACES. Throws CliFailure. */
 export function sourceOf(given: string): NoteSource {
   if (!/^(file|s3|kafka|witness\+https?):/.test(given)) return { kind: 'path', path: given }
@@ -79,10 +91,11 @@ export function describeReport(report: AuditReport): string[] {
   const keys = report.keysFrom === 'given' ? 'the given keys' : "the database's own keys"
   return [
     `${report.notes} notes of ${report.logs.length} logs, signatures checked with ${keys}, ${how}`,
-    ...report.logs.map(({ origin, verdict, notes, covered, size, detached }) => {
+    ...report.logs.map(({ origin, verdict, notes, covered, size, detached, held }) => {
       const behind = size === null ? 0n : BigInt(size) - BigInt(covered)
       const rest = behind > 0n ? `; no note speaks for the ${behind} leaves behind them` : ''
-      const away = detached === undefined ? '' : `, ${detached} detached leaves not looked at`
+      const where = held === true ? 'held by archives that were read back' : 'not looked at'
+      const away = detached === undefined ? '' : `, ${detached} detached leaves ${where}`
       return `  ${origin}: ${verdict}, ${notes} notes up to ${covered} leaves${rest}${away}`
     }),
     ...report.withoutNotes.map((origin) => `  ${origin}: no note speaks for it`),

@@ -79,6 +79,12 @@ export function createEvidenceProgram(context: FetchContext & AuditContext): Com
       collect,
       [],
     )
+    .option(
+      '--archives <place>',
+      'a folder, or s3://bucket/prefix, whose archives are read back: they must hold what is detached; may be given again',
+      collect,
+      [],
+    )
     .option('--database-url <url>', 'the database (default: DATABASE_URL)')
     .option('--origin <origin>', 'only the logs of this origin and below it')
     .option('--quick', 'believe the stored leaf hashes instead of deriving each from its bytes')

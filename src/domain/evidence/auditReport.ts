@@ -17,6 +17,8 @@ export const auditFindingKinds = [
   'checkpoint-missing',
   /** What the log holds does not follow from its bytes, or lacks parts. */
   'log-damaged',
+  /** Leaves went away with a detached day, and no archive that was read back holds them. */
+  'detached-unheld',
 ] as const
 export type AuditFindingKind = (typeof auditFindingKinds)[number]
 
@@ -45,6 +47,8 @@ export interface AuditedLog {
   readonly size: string | null
   /** Leaves that went away with detached days: no bytes were there to derive them from. Absent when there are none. */
   readonly detached?: string
+  /** Archives were read back, and hold all that is detached; absent when none was to be read, and when nothing is detached. */
+  readonly held?: boolean
   readonly verdict: 'intact' | 'damaged'
 }
 

@@ -134,6 +134,41 @@ export async function archivesOfDetachment(
   return rows
 }
 
+/** More archives than anybody makes of one log. */
+const MAX_ARCHIVES = 10_000
+
+export async function archivesOfGone(pool: Pool, id: LogId): Promise<readonly DetachedArchive[]> {
+  const { rows } = await pool.query<DetachedArchive>(
+    `select a.id, a.place, encode(v.manifest_sha256, 'hex') as "manifestHash"
+       from public.archives a join public.archive_results v on v.archive_id = a.id and v.status = 'verified'
+      where a.id in (select distinct unnest(archives) from public.detached_leaves
+                      where log_id = $1 and detachment in (select sequence from (${GONE}) gone))
+      order by a.sequence limit ${MAX_ARCHIVES}`,
+    [id],
+  )
+  return rows
+}
+
+/** All that a record names, whatever archives the database knows. */
+export async function goneOutside(
+  pool: Pool,
+  id: LogId,
+  parts: readonly { readonly fromLeaf: bigint; readonly toLeaf: bigint }[],
+): Promise<{ readonly gone: bigint; readonly outside: bigint; readonly first: bigint | null }> {
+  const { rows } = await pool.query<{ gone: string; outside: string; first: string | null }>(
+    `with runs as materialized (
+       select from_leaf, to_leaf from public.detached_leaves
+        where log_id = $1 and detachment in (select sequence from (${GONE}) gone)),
+     lacking as (
+       select part from runs cross join lateral unnest(int8multirange(int8range(from_leaf, to_leaf)) - $2::int8multirange) part)
+     select (select coalesce(sum(to_leaf - from_leaf), 0) from runs) as gone,
+            coalesce(sum(upper(part) - lower(part)), 0) as outside, min(lower(part)) as first from lacking`,
+    [id, `{${parts.map(({ fromLeaf, toLeaf }) => `[${fromLeaf},${toLeaf})`).join(',')}}`],
+  )
+  const { gone = '0', outside = '0', first = null } = rows[0] ?? {}
+  return { gone: BigInt(gone), outside: BigInt(outside), first: first === null ? null : BigInt(first) }
+}
+
 /** Days that are gone with events of which nobody wrote down the leaves. */
 export async function unknownDays(pool: Pool): Promise<readonly string[]> {
   const { rows } = await pool.query<{ day: string }>(

@@ -4,7 +4,14 @@ import { guarded } from '../failure.ts'
 import { createSigningKeyStore } from '../signingKeys.ts'
 import { auditBeyond, auditEvidence, auditHead } from './auditEvidence.ts'
 import { auditDeadLetters, auditEvents, auditGaps, auditSpans, eventsWithIds } from './auditRows.ts'
-import { archivesOfDetachment, firstGone, layoutOfDays, unknownDays } from './detachedRows.ts'
+import {
+  archivesOfDetachment,
+  archivesOfGone,
+  firstGone,
+  goneOutside,
+  layoutOfDays,
+  unknownDays,
+} from './detachedRows.ts'
 import { goneLog, nameOf } from './namedLogs.ts'
 
 /** Reads what a log holds without trusting any of it. */
@@ -27,6 +34,8 @@ export function createLogAudit(database: Database): LogAudit {
     firstGone: (id) => guarded('looking for detached leaves', () => firstGone(pool, id)),
     archivesOfDetachment: (id, detachment) =>
       guarded('looking for archives', () => archivesOfDetachment(pool, id, detachment)),
+    archivesOfGone: (id) => guarded('looking for archives', () => archivesOfGone(pool, id)),
+    goneOutside: (id, parts) => guarded('comparing archives with leaves', () => goneOutside(pool, id, parts)),
     unknownDays: () => guarded('looking for detached days', () => unknownDays(pool)),
     goneLog: (id) => guarded('looking for what is left of a log', () => goneLog(pool, id)),
     nameOf: (id) => guarded('looking at the name of a log', () => nameOf(pool, id)),
