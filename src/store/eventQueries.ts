@@ -14,7 +14,7 @@ import type { EventPlace, EventQuery, Page, StoredEvent } from '../ports.ts'
 import { direct } from './bufferMethods.ts'
 import { isUuid } from './checkpoints.ts'
 import { decodeCursor, encodeCursor } from './cursors.ts'
-import { detachedDays, firstAway, lackOf } from './detached.ts'
+import { detachedDays, detachedIn, firstAway } from './detached.ts'
 import { smaller } from './int8.ts'
 import { nextWindow, windowCondition } from './readPage.ts'
 
@@ -90,47 +90,68 @@ function classificationOf(text: string): Classification {
   return known
 }
 
-/** It came back between two looks: whoever asks again gets it. */
-const notThere = new ServiceError('DATABASE_UNAVAILABLE', 'A day was attached while its events were read')
-
 interface LogSpan {
   readonly id: LogId
   readonly from: Offset
   readonly to: Offset
 }
 
-/** Events by log and offset, all incarnations of a topic; an empty page may still have a cursor. Throws DETACHED. */
+/**
+ * Events by log and offset, all incarnations of a topic; an empty page may still have a cursor. What went away with a detached
+ * day cannot be listed, nor passed over: what lies before it comes first, and the next answer says so. Throws DETACHED.
+ */
 export async function findEvents(pool: Pool, query: EventQuery): Promise<Page<StoredEvent>> {
   if (!isStorable(query)) return { items: [], nextCursor: null }
-  const limit = Math.min(query.limit, MAX_ITEMS)
-  const spans = await spansOf(pool, query)
+  const budget: Budget = { limit: Math.min(query.limit, MAX_ITEMS), windows: MAX_WINDOWS, bytes: MAX_BYTES }
   const items: StoredEvent[] = []
-  let windows = 0
-  let bytes = 0
-  for (const span of spans) {
-    for (let at = span.from; at < span.to; ) {
-      if (items.length === limit || windows === MAX_WINDOWS || bytes > MAX_BYTES)
-        return { items, nextCursor: encodeCursor(CURSOR_KIND, [BigInt(span.id), at]) }
-      windows++
-      const next = await nextWindow(pool, { ...WINDOW, logId: span.id, from: at, to: span.to })
-      if (next === null) break
-      const wanted = limit - items.length
-      const found = await eventsIn(pool, windowCondition(next.window), query, wanted)
-      const last = found.at(-1)
-      const behind = found.length === wanted && last !== undefined ? offset(last.offset + 1n) : next.window.to
-      // What went away with a detached day cannot be listed, nor passed over: what lies before it comes first, and the next answer
-      // says so. Looked at behind the rows, so that a day that is detached between the two shows.
-      const away = await firstAway(pool, span.id, { from: at, to: behind })
-      if (away === at && items.length > 0)
-        return { items, nextCursor: encodeCursor(CURSOR_KIND, [BigInt(span.id), at]) }
-      if (away === at) throw await lackOf(pool, span.id, { fromOffset: at, toOffset: behind }, notThere)
-      const shown = away === null ? found : found.filter((event) => event.offset < away)
-      items.push(...shown)
-      bytes += shown.reduce((sum, event) => sum + bytesOf(event), 0)
-      at = away === null ? behind : offset(away)
-    }
+  for (const span of await spansOf(pool, query)) {
+    const away = await firstAway(pool, span.id, span)
+    const end = away === null ? span.to : offset(away)
+    const at = await listSpan(pool, { ...span, to: end }, query, budget, items)
+    // A day that was detached while its events were read: what was read of it is no whole.
+    if (span.from < at && (await firstAway(pool, span.id, { from: span.from, to: at })) !== null)
+      throw new ServiceError('DATABASE_UNAVAILABLE', 'A day was detached while its events were read')
+    if (at >= span.to) continue
+    if (at < end || items.length > 0)
+      return { items, nextCursor: encodeCursor(CURSOR_KIND, [BigInt(span.id), at]) }
+    const detached = await detachedIn(pool, span.id, { fromOffset: at, toOffset: span.to })
+    throw (
+      detached ??
+      new ServiceError('DATABASE_UNAVAILABLE', 'A day was attached again while its events were read')
+    )
   }
   return { items, nextCursor: null }
+}
+
+/** What is left of what one call may look at. */
+interface Budget {
+  readonly limit: number
+  windows: number
+  bytes: number
+}
+
+/** Adds what it finds to `items`; returns how far it came. */
+async function listSpan(
+  pool: Pool,
+  { id, from, to }: LogSpan,
+  query: EventQuery,
+  budget: Budget,
+  items: StoredEvent[],
+): Promise<Offset> {
+  let at = from
+  while (at < to) {
+    const wanted = budget.limit - items.length
+    if (wanted === 0 || budget.windows === 0 || budget.bytes < 0) return at
+    budget.windows--
+    const next = await nextWindow(pool, { ...WINDOW, logId: id, from: at, to })
+    if (next === null) return to
+    const found = await eventsIn(pool, windowCondition(next.window), query, wanted)
+    items.push(...found)
+    budget.bytes -= found.reduce((sum, event) => sum + bytesOf(event), 0)
+    const last = found.at(-1)
+    at = found.length === wanted && last !== undefined ? offset(last.offset + 1n) : next.window.to
+  }
+  return at
 }
 
 const bytesOf = ({ key, value, headers }: StoredEvent): number =>
