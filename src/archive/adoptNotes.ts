@@ -39,9 +39,14 @@ export interface AdoptOptions {
 
 const ADOPTED_BY = 'recovery'
 
-/** Can be repeated, and goes on where it was broken off: what is there already is only compared. Throws NOTE_REFUSED, ROOT_MISMATCH: the log is not the one that was signed. */
+/**
+ * Can be repeated, and goes on where it was broken off: what is there already is only compared. Throws BAD_REQUEST for no notes,
+ * NOTE_REFUSED, ROOT_MISMATCH: the log is not the one that was signed.
+ */
 export async function adoptNotes(deps: AdoptDependencies, options: AdoptOptions): Promise<AdoptionReport> {
   const { signal } = options
+  if (options.notes.length === 0)
+    throw new ServiceError('BAD_REQUEST', 'There is no note: nothing could be compared')
   const held = await readHeldNotes(options.notes, options.keys, signal)
   const { periods } = await deps.signingKeys.keyState()
   const states = await deps.logs.allLogs()

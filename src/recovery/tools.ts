@@ -1,6 +1,8 @@
 /** The tools of `pnpm archive` over files, buckets, the owner's database and Kafka. */
 import { resolve } from 'node:path'
 import { adoptNotes } from '../archive/adoptNotes.ts'
+import { findArchives } from '../archive/findArchives.ts'
+import { notesIn } from '../archive/manifestWords.ts'
 import type { HeldNote } from '../archive/notesHeld.ts'
 import { recover } from '../archive/recover.ts'
 import { verifyPlace } from '../archive/verifyPlace.ts'
@@ -91,15 +93,21 @@ export function createArchiveTools(options: ToolsOptions): ArchiveTools {
         await store.close()
       }
     },
-    async adoptNotes({ notes, keys: given }, say) {
+    async adoptNotes({ from, notes, keys: given, except, instance = null }, say) {
       const url = databaseUrl(config)
+      const places = from.map((text) => placeOf(text, 'from'))
       const keys = await keysOf(given)
-      const held = await readNotes(notes, options)
+      const held = [...(await readNotes(notes, options))]
       const database = createDatabase({ url, maxAppenders: 1, maxReaders: 2 })
       try {
+        if (places.length > 0) {
+          const search = { places, codec: zstdCodec, keys, except, instance, signal, say, now: Date.now }
+          held.push(...notesIn((await findArchives(search)).archives))
+        }
         const store = createStore(database)
         return await adoptNotes({ ...store, logs: store.queries }, { notes: held, keys, say, signal })
       } finally {
+        for (const place of places) place.close()
         await database.close()
       }
     },

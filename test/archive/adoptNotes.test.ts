@@ -23,7 +23,7 @@ import { key, useArchives } from './fixture.ts'
 
 const NOTES = 250
 const NAME = 'example.com/ingest'
-const { platform, makeFolder } = useArchives('adopting')
+const { platform, makeFolder, archive, checkpoint } = useArchives('adopting')
 const entry = fileURLToPath(new URL('../../src/recovery/main.ts', import.meta.url))
 let folder = ''
 let logId = 0
@@ -106,6 +106,36 @@ it('goes on where it was, and comes to its end; the same key given in every way 
   ])
   expect(before).toBeGreaterThanOrEqual(20)
   expect(await adopted()).toBe(NOTES)
+})
+
+it('is not content with no notes, nor is a recovery with no archives', async () => {
+  const env = { DATABASE_URL: platform.database.appUrl, DATABASE_ADMIN_URL: platform.database.adminUrl }
+  const said = async (...args: string[]) => {
+    const { code, stdout } = await start([...args, '--json'], env).ended
+    return [code, JSON.parse(stdout)]
+  }
+  const refused = (path: string) => [2, { error: { code: 'BAD_REQUEST', errors: [{ path }] } }]
+  expect(await said('adopt-notes', '--key', key.verifierKey.text)).toMatchObject(refused('--notes'))
+  expect(await said('recover', '--key', key.verifierKey.text)).toMatchObject(refused('--from'))
+  const empty = makeFolder()
+  expect(await said('adopt-notes', '--notes', empty)).toMatchObject(refused('notes'))
+})
+
+it('takes the notes in the manifests of archives', async () => {
+  const open = await openLog(platform.store)
+  const { topic } = open.log.identity
+  await appendTo(platform.store, open, trueEvents(0n, 20n), 20n)
+  await checkpoint(topic)
+  const archives = makeFolder()
+  await archive(archives, { topic, partition: 0, fromLeaf: '0', toLeaf: '10' })
+  const { code, stdout } = await start(
+    ['adopt-notes', '--from', archives, '--key', key.verifierKey.text, '--json'],
+    { DATABASE_URL: platform.database.appUrl },
+  ).ended
+  expect([code, JSON.parse(stdout)]).toMatchObject([
+    0,
+    { complete: true, logs: [{ provenTo: '20', adopted: 0, present: 1 }] },
+  ])
 })
 
 it.each<NodeJS.Signals>(['SIGTERM', 'SIGINT'])(

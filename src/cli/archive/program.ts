@@ -205,6 +205,11 @@ function addToolCommands(add: Add, context: ArchiveContext): void {
     collect,
     [],
   ] as const
+  const exceptOption = ['--except <uuid>', 'leave this archive out; may be given again', collect, []] as const
+  const instanceOption = [
+    '--instance <name>',
+    'only the archives of this installation, where there are several',
+  ] as const
   add('verify', 'read archives back, and verify every byte of them, with nothing but files and keys')
     .argument('<place>', 'a folder, or s3://bucket/prefix?region=… with S3_* for the credentials')
     .option('--archive <uuid>', 'only this one')
@@ -228,7 +233,7 @@ function addToolCommands(add: Add, context: ArchiveContext): void {
     'recover',
     'rebuild an empty, migrated database from archives (DATABASE_ADMIN_URL: its owner; DATABASE_URL names it)',
   )
-    .requiredOption('--from <place>', 'where archives are; may be given again', collect, [])
+    .option('--from <place>', 'where archives are; may be given again', collect, [])
     .option(
       '--notes <place>',
       'notes held elsewhere: a folder, or a place as in NOTE_PLACES; may be given again',
@@ -237,11 +242,11 @@ function addToolCommands(add: Add, context: ArchiveContext): void {
     )
     .option(...keyOption)
     .option('--kafka', 'ask Kafka (KAFKA_*) what it still has of what is missing')
-    .option('--except <uuid>', 'leave this archive out; may be given again', collect, [])
-    .option('--instance <name>', 'only the archives of this installation, where there are several')
-    .action(async ({ from, notes, key, kafka = false, except, instance }: RecoverFlags) => {
-      const input = { from, notes, keys: key, kafka, except, ...(instance !== undefined && { instance }) }
-      const report = await (await context.tools()).recover(input, terminal.line)
+    .option(...exceptOption)
+    .option(...instanceOption)
+    .action(async ({ kafka = false, ...flags }: RecoverFlags) => {
+      if (flags.from.length === 0) throw badInput([{ path: '--from', message: 'say where archives are' }])
+      const report = await (await context.tools()).recover({ ...inputOf(flags), kafka }, terminal.line)
       terminal.result(report)
       for (const line of formatRecovery(report)) terminal.line(line)
       if (!report.complete)
@@ -255,15 +260,25 @@ function addToolCommands(add: Add, context: ArchiveContext): void {
     'adopt-notes',
     'after a recovery, when ingest has caught up: the roots of all notes, and their checkpoints (DATABASE_URL)',
   )
-    .requiredOption(
-      '--notes <folder>',
-      'signed notes that were kept elsewhere; may be given again',
+    .option(
+      '--notes <place>',
+      'signed notes that were kept elsewhere: a folder, or a place as in NOTE_PLACES; may be given again',
       collect,
       [],
     )
+    .option(
+      '--from <place>',
+      'archives, whose manifests have signed notes too; may be given again',
+      collect,
+      [],
+    )
+    .option(...exceptOption)
+    .option(...instanceOption)
     .option(...keyOption)
-    .action(async ({ notes, key }: Pick<RecoverFlags, 'notes' | 'key'>) => {
-      const report = await (await context.tools()).adoptNotes({ notes, keys: key }, terminal.line)
+    .action(async ({ kafka: _, ...flags }: RecoverFlags) => {
+      if (flags.notes.length + flags.from.length === 0)
+        throw badInput([{ path: '--notes', message: 'say where notes are: --notes, --from, or both' }])
+      const report = await (await context.tools()).adoptNotes(inputOf(flags), terminal.line)
       terminal.result(report)
       for (const line of formatAdoption(report)) terminal.line(line)
       if (!report.complete)
@@ -284,5 +299,10 @@ function addToolCommands(add: Add, context: ArchiveContext): void {
       )
     })
 }
+
+const inputOf = ({ from, notes, key, except, instance }: Omit<RecoverFlags, 'kafka'>) => ({
+  ...{ from, notes, keys: key, except },
+  ...(instance !== undefined && { instance }),
+})
 
 const collect = (value: string, earlier: readonly string[]): readonly string[] => [...earlier, value]

@@ -11,21 +11,21 @@ export interface VerifyPlaceInput {
   readonly keys: readonly string[]
 }
 
-export interface RecoverInput {
+/** Notes in all places, and those in the manifests of archives. */
+export interface AdoptInput {
+  /** Where archives are. */
   readonly from: readonly string[]
   /** Folders or files, or places as in NOTE_PLACES. */
   readonly notes: readonly string[]
   readonly keys: readonly string[]
-  readonly kafka: boolean
   /** Archives to leave alone. */
   readonly except: readonly string[]
   /** Only this installation's archives. */
   readonly instance?: string
 }
 
-export interface AdoptInput {
-  readonly notes: readonly string[]
-  readonly keys: readonly string[]
+export interface RecoverInput extends AdoptInput {
+  readonly kafka: boolean
 }
 
 export interface DetachInput {
