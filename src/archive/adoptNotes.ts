@@ -3,7 +3,7 @@
  * newest archive. Each must have the root that the log has.
  */
 import type { AdoptedLogView, AdoptionReport } from '../domain/archive/recoveryView.ts'
-import { type KeyPeriod, keysSigningAt } from '../domain/evidence/keyPeriods.ts'
+import { type KeyPeriod, keysSigningAt, rotateKey } from '../domain/evidence/keyPeriods.ts'
 import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
 import { formatOrigin, nameOf, parseOrigin } from '../domain/evidence/origin.ts'
 import { hashToHex, sha256 } from '../domain/hash.ts'
@@ -13,6 +13,7 @@ import type {
   ArchiveStore,
   CheckpointStore,
   EventLogReader,
+  KeyState,
   LogState,
   NoteStore,
   QueryStore,
@@ -26,7 +27,7 @@ export interface AdoptDependencies {
   readonly archives: Pick<ArchiveStore, 'leavesOf' | 'ingestedAt'>
   readonly checkpoints: Pick<CheckpointStore, 'insertCheckpoint'>
   readonly notes: Pick<NoteStore, 'signedSizes'>
-  readonly signingKeys: Pick<SigningKeyStore, 'keyState'>
+  readonly signingKeys: Pick<SigningKeyStore, 'keyState' | 'changeKeys'>
 }
 
 export interface AdoptOptions {
@@ -48,8 +49,9 @@ export async function adoptNotes(deps: AdoptDependencies, options: AdoptOptions)
   if (options.notes.length === 0)
     throw new ServiceError('BAD_REQUEST', 'There is no note: nothing could be compared')
   const held = await readHeldNotes(options.notes, options.keys, signal)
-  const { periods } = await deps.signingKeys.keyState()
   const states = await deps.logs.allLogs()
+  const known = [...held].filter(([origin]) => logOf(states, origin) !== null).map(([, roots]) => roots)
+  const periods = await withKeysOf(deps.signingKeys, known)
   const logs: AdoptedLogView[] = []
   const withoutLog: string[] = []
   for (const [origin, roots] of [...held].sort(([a], [b]) => (a < b ? -1 : 1))) {
@@ -69,6 +71,51 @@ function logOf(states: readonly LogState[], origin: string): LogState | null {
   if (parsed === null) return null
   const { instance } = parsed
   return states.find((state) => formatOrigin({ instance, ...nameOf(state) }) === origin) ?? null
+}
+
+/**
+ * A key that came after the newest archive is not in the database. Its notes are believed, since it was given: it followed the keys
+ * that are known, in the order in which keys signed, and begins now, as nobody knows when it did. Of several each but the last has
+ * a ms. Throws SIGNING_KEY_REFUSED.
+ */
+async function withKeysOf(
+  store: Pick<SigningKeyStore, 'keyState' | 'changeKeys'>,
+  logs: readonly (readonly HeldRoot[])[],
+): Promise<readonly KeyPeriod[]> {
+  const state = await store.keyState()
+  const isUnknown = ({ text }: VerifierKey, { periods }: KeyState): boolean =>
+    periods.every(({ key }) => key.text !== text)
+  const keys = inOrderOfSigning(logs)
+  if (!keys.some((key) => isUnknown(key, state))) return state.periods
+  const changed = await store.changeKeys((now) => {
+    let { periods } = now
+    let fromMs = Math.max(now.nowMs, (now.lastSignedMs ?? 0) + 1)
+    for (const key of keys.filter((each) => isUnknown(each, now))) {
+      const rotated = rotateKey(periods, { key, fromMs, overlapMs: 0 })
+      if (!rotated.ok)
+        throw new ServiceError('SIGNING_KEY_REFUSED', `${key.name}+${key.keyId}: ${rotated.detail}`)
+      periods = rotated.periods
+      fromMs++
+    }
+    return { periods }
+  })
+  return changed.periods
+}
+
+/** Roots of a log come by size: of two keys the one that signed first is the older. Fewer are before it than before the other. */
+function inOrderOfSigning(logs: readonly (readonly HeldRoot[])[]): readonly VerifierKey[] {
+  const after = new Map<string, { readonly key: VerifierKey; readonly before: Set<string> }>()
+  for (const roots of logs) {
+    const seen = new Set<string>()
+    for (const { signedBy } of roots)
+      for (const key of signedBy) {
+        const entry = after.get(key.text) ?? { key, before: new Set<string>() }
+        after.set(key.text, entry)
+        if (!seen.has(key.text)) for (const other of seen) entry.before.add(other)
+        seen.add(key.text)
+      }
+  }
+  return [...after.values()].sort((a, b) => a.before.size - b.before.size).map(({ key }) => key)
 }
 
 async function adoptLog(
@@ -134,10 +181,7 @@ function signedAt({ name, signedBy }: HeldRoot, ingestedMs: number, periods: rea
   const [last] = own.map(({ untilMs }) => untilMs).filter((untilMs) => untilMs !== null)
   if (later.length > 0) return Math.min(...later)
   if (last !== undefined) return last - 1
-  throw new ServiceError(
-    'NOTE_REFUSED',
-    `${name} is signed by a key that the database does not know: start a worker with it, once`,
-  )
+  throw new ServiceError('NOTE_REFUSED', `${name} is signed by a key that the database does not know`)
 }
 
 /** The same note is the same checkpoint, however often it is put back (RFC 9562, version 8). */
