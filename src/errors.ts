@@ -143,6 +143,13 @@ export class LogNotTaken extends ServiceError {
   }
 }
 
+/** The connection was lost while a transaction was committed: it may be done, or undone. */
+export class CommitUnknown extends ServiceError {
+  constructor(detail: string, options: { readonly cause?: unknown } = {}) {
+    super('DATABASE_UNAVAILABLE', detail, options)
+  }
+}
+
 /** What lies at a place under a name has more bytes than it may: nothing that trying again could mend. */
 export class TooLarge extends ServiceError {
   constructor(detail: string) {

@@ -6,15 +6,17 @@ import { notesIn } from '../archive/manifestWords.ts'
 import type { HeldNote } from '../archive/notesHeld.ts'
 import { recover } from '../archive/recover.ts'
 import { verifyPlace } from '../archive/verifyPlace.ts'
+import { OUTCOME_UNKNOWN } from '../cli/apiClient.ts'
 import type { ArchiveTools } from '../cli/archive/tools.ts'
 import { sourceOf } from '../cli/evidence/audit.ts'
 import { keysOf } from '../cli/evidence/verify.ts'
-import { badInput, CliFailure } from '../cli/failure.ts'
+import { badInput, CliFailure, interruptedFailure } from '../cli/failure.ts'
 import type { Config } from '../config.ts'
 import { isArchiveId } from '../domain/archive/manifest.ts'
 import { parseArchivePlace } from '../domain/archive/place.ts'
 import { createDecoder } from '../domain/decode.ts'
 import { checkpointOf } from '../domain/evidence/checkpointNote.ts'
+import { CommitUnknown } from '../errors.ts'
 import { createRecordDecoder } from '../ingest/decoder.ts'
 import { createKafkaConnection } from '../kafka/connection.ts'
 import { createTopicDirectory } from '../kafka/topic-directory.ts'
@@ -62,7 +64,7 @@ export function createArchiveTools(options: ToolsOptions): ArchiveTools {
       const url = ownerUrl(config)
       const keys = await keysOf(given)
       const held = await readNotes(notes, options)
-      const store = await openRecovery(url)
+      const store = await openRecovery(url, signal)
       const source = kafka ? openSource(config) : null
       try {
         return await recover({
@@ -87,6 +89,11 @@ export function createArchiveTools(options: ToolsOptions): ArchiveTools {
           source,
           now: Date.now,
         })
+      } catch (error) {
+        if (!signal.aborted) throw error
+        if (error instanceof CommitUnknown)
+          throw new CliFailure(1, OUTCOME_UNKNOWN, `interrupted: ${error.message}`)
+        throw interruptedFailure('nothing was written')
       } finally {
         for (const place of places) place.close()
         await source?.close()

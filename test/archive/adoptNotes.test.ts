@@ -1,10 +1,7 @@
 /** `pnpm archive adopt-notes` as its own process: broken off and begun again, without an address, with the same key twice. */
-import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { currentSigners } from '../../activities/signers.ts'
 import type { ArchiveView } from '../../src/domain/archive/view.ts'
@@ -20,11 +17,11 @@ import { withClient } from '../support/database.ts'
 import { until } from '../support/platform.ts'
 import { trueEvents } from '../verification/trueLog.ts'
 import { key, useArchives } from './fixture.ts'
+import { type Started, start } from './process.ts'
 
 const NOTES = 250
 const NAME = 'example.com/ingest'
 const { platform, makeFolder, archive, checkpoint } = useArchives('adopting')
-const entry = fileURLToPath(new URL('../../src/recovery/main.ts', import.meta.url))
 let folder = ''
 let logId = 0
 
@@ -43,22 +40,6 @@ beforeAll(async () => {
     writeFileSync(join(folder, notePath(origin, size)), note)
   }
 }, 60_000)
-
-interface Started {
-  readonly kill: (signal: NodeJS.Signals) => boolean
-  readonly ended: Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>
-}
-
-function start(args: readonly string[], env: Readonly<Record<string, string>>): Started {
-  const child = spawn(process.execPath, [entry, ...args], { env, cwd: tmpdir() })
-  const said = { stdout: '', stderr: '' }
-  for (const name of ['stdout', 'stderr'] as const)
-    child[name].on('data', (chunk: Buffer) => {
-      said[name] += chunk.toString('utf8')
-    })
-  const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
-  return { kill: (signal) => child.kill(signal), ended: ended.then((code) => ({ code, ...said })) }
-}
 
 const adopt = (keys: readonly string[], env: Readonly<Record<string, string>>): Started => {
   const flags = keys.flatMap((each) => ['--key', each])

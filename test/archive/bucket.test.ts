@@ -53,7 +53,7 @@ describe.skipIf(missing !== null)('archives in a bucket', () => {
       instance: null,
     }
     const run = async () => {
-      const store = await openRecovery(database.adminUrl)
+      const store = await openRecovery(database.adminUrl, new AbortController().signal)
       try {
         return await recover({
           ...{ ...from, store, verdictOf, requestedBy: 'test', signal, say: () => undefined, now: Date.now },

@@ -103,7 +103,7 @@ type Options = Partial<
 >
 
 export async function recoverInto(database: TestDatabase, folder: string, options: Options = {}) {
-  const store = await openRecovery(database.adminUrl)
+  const store = await openRecovery(database.adminUrl, new AbortController().signal)
   try {
     return await recover({
       places: [createFolderArchives(folder)],

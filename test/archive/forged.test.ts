@@ -182,7 +182,7 @@ it('an end behind the last leaf is the word of the archive, and no word against 
 
 it('a database that came into use meanwhile is left alone', async () => {
   const database = await emptyDatabase()
-  const store = await openRecovery(database.adminUrl)
+  const store = await openRecovery(database.adminUrl, new AbortController().signal)
   try {
     expect(await store.tablesInUse()).toEqual([])
     await withClient(database.adminUrl, (client) =>

@@ -111,7 +111,7 @@ describe.skipIf(missing !== null)('an archive in a bucket', () => {
 
   async function recoverFrom(places: readonly ArchivePlace[]) {
     const database = await emptyDatabase()
-    const store = await openRecovery(database.adminUrl)
+    const store = await openRecovery(database.adminUrl, new AbortController().signal)
     try {
       const report = await recover({
         ...{ places, codec: zstdCodec, notes: [], keys: [key.verifierKey], source: null, store, verdictOf },

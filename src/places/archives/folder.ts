@@ -16,23 +16,34 @@ export function createFolderArchives(folder: string): ArchivePlace {
     ...createRemarks(() => undefined),
     versions: async () => [],
     put: (name, content) => guarded('writing to', folder, () => put(folder, name, content)),
-    get: (name, maxBytes) => guarded('reading from', folder, () => get(join(folder, name), maxBytes)),
-    folders: () =>
-      guarded('listing', folder, async () =>
-        (await readdir(folder, { withFileTypes: true }))
-          .filter((entry) => entry.isDirectory())
-          .map((entry) => entry.name)
-          .sort(),
+    get: (name, maxBytes, signal) =>
+      guarded('reading from', folder, () => get(join(folder, name), maxBytes), signal),
+    folders: (signal) =>
+      guarded(
+        'listing',
+        folder,
+        async () =>
+          (await readdir(folder, { withFileTypes: true }))
+            .filter((entry) => entry.isDirectory())
+            .map((entry) => entry.name)
+            .sort(),
+        signal,
       ),
     close: () => undefined,
   }
 }
 
-async function guarded<T>(doing: string, folder: string, work: () => Promise<T>): Promise<T> {
+/** Reading ends with the signal, whatever the disk does; writing goes on to its end. */
+async function guarded<T>(
+  doing: string,
+  folder: string,
+  work: () => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
   try {
-    return await work()
+    return signal === undefined ? await work() : await untilAborted(work, signal)
   } catch (error) {
-    if (error instanceof ServiceError) throw error
+    if (error instanceof ServiceError || signal?.aborted === true) throw error
     throw new ServiceError(
       'PLACE_UNAVAILABLE',
       `${doing} the folder ${folder} failed (${systemCode(error)})`,
@@ -41,6 +52,16 @@ async function guarded<T>(doing: string, folder: string, work: () => Promise<T>)
       },
     )
   }
+}
+
+function untilAborted<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(signal.reason)
+    signal.addEventListener('abort', stop, { once: true })
+    const over = (): void => signal.removeEventListener('abort', stop)
+    void work().then(resolve, reject).finally(over)
+  })
 }
 
 async function put(folder: string, name: string, content: Buffer): Promise<void> {

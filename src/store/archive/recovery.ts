@@ -1,12 +1,12 @@
 /** Writes logs that were archived into an empty database, as its owner: all in one transaction, or nothing. */
-import { Client } from 'pg'
+import { Client, DatabaseError } from 'pg'
 import type { ArchivedCheckpoint } from '../../domain/archive/checkpointLine.ts'
 import type { HoldView } from '../../domain/archive/hold.ts'
 import type { KeyPeriod } from '../../domain/evidence/keyPeriods.ts'
 import { hashToBytes } from '../../domain/hash.ts'
 import { encodeFrontier } from '../../domain/merkle.ts'
 import { type LogId, logId } from '../../domain/model.ts'
-import { ServiceError } from '../../errors.ts'
+import { CommitUnknown, ServiceError } from '../../errors.ts'
 import type {
   LogToRestore,
   ProducerSource,
@@ -42,6 +42,9 @@ const MUST_BE_EMPTY = [
 const LOCKS_PER_DAY = 5
 const OTHER_LOCKS = 200
 const RECOVERED_BY = 'recovery'
+const KEEP_ALIVE_MS = 10_000
+/** For how long the server may go on with a commit when the signal comes in the middle of it. */
+const COMMIT_PATIENCE_MS = 5_000
 /** Archives may be read for long between two statements, and a statement may be large. Not every version has all of these. */
 const SETTINGS = `set timezone to 'UTC'; set lock_timeout to '10s';
   select set_config(name, '0', false) from pg_settings
@@ -51,21 +54,35 @@ export interface RecoveryDatabase extends RecoveryStore {
   close(): Promise<void>
 }
 
-/** One connection as the owner of the database. Throws DATABASE_UNAVAILABLE, BAD_REQUEST for an address that is none. */
-export async function openRecovery(ownerUrl: string): Promise<RecoveryDatabase> {
+/**
+ * One connection as the owner of the database. It is cut when the signal comes, whatever the server does: what is not committed is
+ * undone. Throws DATABASE_UNAVAILABLE, BAD_REQUEST for an address that is none.
+ */
+export async function openRecovery(ownerUrl: string, signal: AbortSignal): Promise<RecoveryDatabase> {
   parseDatabaseUrl(ownerUrl, 'DATABASE_ADMIN_URL')
   const client = new Client({
     connectionString: ownerUrl,
     application_name: 'streaming-ingest/recover',
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
   })
   client.on('error', () => undefined) // the statement in flight fails with the same error
+  signal.throwIfAborted()
+  const cut = (): void => void client.connection.stream.destroy(new Error('Connection terminated: given up'))
+  signal.addEventListener('abort', cut, { once: true })
+  const committing = async (commit: () => Promise<void>): Promise<void> => {
+    signal.throwIfAborted()
+    signal.removeEventListener('abort', cut)
+    const cutLater = (): void => void setTimeout(cut, COMMIT_PATIENCE_MS).unref()
+    signal.addEventListener('abort', cutLater, { once: true })
+    await commit()
+  }
   await guarded('connecting', () => client.connect())
   await guarded('connecting', () => client.query(SETTINGS))
   return {
     tablesInUse: () => guarded('looking whether the database is empty', () => tablesInUse(client)),
-    inTransaction: (work) => guarded('recovering', () => inTransaction(client, work)),
+    inTransaction: (work) => guarded('recovering', () => inTransaction(client, work, committing)),
     close: () => client.end(),
   }
 }
@@ -122,7 +139,11 @@ class Days {
   }
 }
 
-async function inTransaction<T>(client: Client, work: (writer: RecoveryWriter) => Promise<T>): Promise<T> {
+async function inTransaction<T>(
+  client: Client,
+  work: (writer: RecoveryWriter) => Promise<T>,
+  committing: (commit: () => Promise<void>) => Promise<void>,
+): Promise<T> {
   await client.query('begin')
   try {
     // It would begin every log now, and empty. With the lock that this takes, nobody else opens or moves a log meanwhile.
@@ -136,12 +157,24 @@ async function inTransaction<T>(client: Client, work: (writer: RecoveryWriter) =
       ) on commit drop`)
     const result = await work(createWriter(client, new Days(client, await lockableDays(client))))
     await client.query('alter table public.partition_logs enable always trigger open_log')
-    await client.query('commit')
+    await committing(() => commit(client))
     return result
   } catch (error) {
     // On a broken connection this fails too, and would hide why.
     await client.query('rollback').catch(() => undefined)
     throw error
+  }
+}
+
+async function commit(client: Client): Promise<void> {
+  try {
+    await client.query('commit')
+  } catch (error) {
+    if (error instanceof DatabaseError) throw error
+    throw new CommitUnknown(
+      'The connection was lost while all of it was committed, so nobody knows whether it was: recover again. DATABASE_NOT_EMPTY says that it was, and operator_actions has the report',
+      { cause: error },
+    )
   }
 }
 
