@@ -6,19 +6,12 @@ import { beforeAll, expect, it } from 'vitest'
 import { formatRecovery } from '../../src/cli/archive/present.ts'
 import type { ManifestLog } from '../../src/domain/archive/manifest.ts'
 import { formatOrigin } from '../../src/domain/evidence/origin.ts'
-import { ServiceError } from '../../src/errors.ts'
 import { appendTo, openLog } from '../store/fixture.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { trueEvents } from '../verification/trueLog.ts'
-import { forgeLines, forgeManifest, recoverInto, useArchives } from './fixture.ts'
+import { codeOf, forgeLines, forgeManifest, recoverInto, useArchives } from './fixture.ts'
 
 const { platform, makeFolder, archive, checkpoint, emptyDatabase } = useArchives('choice')
-
-const codeOf = (work: Promise<unknown>): Promise<string> =>
-  work.then(
-    () => 'done',
-    (error: unknown) => (error instanceof ServiceError ? `${error.code}: ${error.message}` : String(error)),
-  )
 
 let source: { readonly folder: string; readonly id: string; readonly topic: string }
 let empty: TestDatabase

@@ -20,6 +20,7 @@ import type { ArchiveView } from '../../src/domain/archive/view.ts'
 import { canonicalize } from '../../src/domain/canonicalJson.ts'
 import { createDecoder, type SignatureRegistry } from '../../src/domain/decode.ts'
 import { hashToHex, sha256 } from '../../src/domain/hash.ts'
+import { ServiceError } from '../../src/errors.ts'
 import { createRecordDecoder } from '../../src/ingest/decoder.ts'
 import { zstdCodec } from '../../src/places/archives/codec.ts'
 import { createFolderArchives } from '../../src/places/archives/folder.ts'
@@ -124,6 +125,13 @@ export async function recoverInto(database: TestDatabase, folder: string, option
     await store.close()
   }
 }
+
+/** `done`, or the code and text of what went wrong. */
+export const codeOf = (work: Promise<unknown>): Promise<string> =>
+  work.then(
+    () => 'done',
+    (error: unknown) => (error instanceof ServiceError ? `${error.code}: ${error.message}` : String(error)),
+  )
 
 /**
  * Changes lines of an archive's first file of a kind and the manifest with it, as one who may write to the place would. An edit

@@ -8,7 +8,6 @@ import { verifyArchive } from '../../src/archive/verifyWhole.ts'
 import { formatRecovery } from '../../src/cli/archive/present.ts'
 import type { ManifestLog } from '../../src/domain/archive/manifest.ts'
 import { offset } from '../../src/domain/model.ts'
-import { ServiceError } from '../../src/errors.ts'
 import { zstdCodec } from '../../src/places/archives/codec.ts'
 import { createFolderArchives } from '../../src/places/archives/folder.ts'
 import type { TopicConfig } from '../../src/ports.ts'
@@ -16,16 +15,10 @@ import { openRecovery } from '../../src/store/archive/recovery.ts'
 import { appendTo, openLog } from '../store/fixture.ts'
 import { type TestDatabase, withClient } from '../support/database.ts'
 import { eventValue, trueEntry, trueEvents } from '../verification/trueLog.ts'
-import { forgeLines, forgeManifest, key, recoverInto, useArchives } from './fixture.ts'
+import { codeOf, forgeLines, forgeManifest, key, recoverInto, useArchives } from './fixture.ts'
 
 const { platform, makeFolder, archive, checkpoint, emptyDatabase } = useArchives('forged')
 const signal = new AbortController().signal
-
-const codeOf = (work: Promise<unknown>): Promise<string> =>
-  work.then(
-    () => 'done',
-    (error: unknown) => (error instanceof ServiceError ? `${error.code}: ${error.message}` : String(error)),
-  )
 
 let source: { readonly folder: string; readonly id: string; readonly topic: string }
 let empty: TestDatabase

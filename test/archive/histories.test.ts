@@ -6,13 +6,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { formatRecovery } from '../../src/cli/archive/present.ts'
 import type { Manifest } from '../../src/domain/archive/manifest.ts'
 import { offset } from '../../src/domain/model.ts'
-import { ServiceError } from '../../src/errors.ts'
 import { createFolderArchives } from '../../src/places/archives/folder.ts'
 import { appendTo } from '../store/fixture.ts'
 import { withClient } from '../support/database.ts'
 import { TestKafka, validEvent } from '../support/source.ts'
 import { eventValue, trueEntry, trueEvents } from '../verification/trueLog.ts'
-import { archiveWith, forgeLines, forgeManifest, recoverInto, useArchives } from './fixture.ts'
+import { archiveWith, codeOf, forgeLines, forgeManifest, recoverInto, useArchives } from './fixture.ts'
 
 const { broker, platform, makeFolder, archive, checkpoint, emptyDatabase } = useArchives('histories')
 /** Another database, where nobody signs: a forger's. */
@@ -22,12 +21,6 @@ beforeAll(async () => {
   kafka = await TestKafka.connect()
 })
 afterAll(() => kafka.close())
-
-const codeOf = (work: Promise<unknown>): Promise<string> =>
-  work.then(
-    () => 'done',
-    (error: unknown) => (error instanceof ServiceError ? `${error.code}: ${error.message}` : String(error)),
-  )
 
 async function makeLog(leaves: bigint, records = 0) {
   const topic = await kafka.topic(1)

@@ -11,7 +11,6 @@ import { parseManifest } from '../../src/domain/archive/manifest.ts'
 import { parseArchiveRequest } from '../../src/domain/archive/request.ts'
 import { verifyEvidence } from '../../src/domain/evidence/verifyEvidence.ts'
 import { hashToHex, sha256 } from '../../src/domain/hash.ts'
-import { ServiceError } from '../../src/errors.ts'
 import { createEvidenceOperations } from '../../src/evidence/operations.ts'
 import { createFolderArchives } from '../../src/places/archives/folder.ts'
 import { createDatabase } from '../../src/store/database.ts'
@@ -22,17 +21,11 @@ import { appendTo, type OpenLog, openLog } from '../store/fixture.ts'
 import { withClient } from '../support/database.ts'
 import { eventValue, idAt, motley, trueEntry, trueEvents, withoutGuards } from '../verification/trueLog.ts'
 import { verifyWhole } from '../verification/verifyWhole.ts'
-import { key, recoverInto, rowsOf, useArchives } from './fixture.ts'
+import { codeOf, key, recoverInto, rowsOf, useArchives } from './fixture.ts'
 
 const { platform, makeFolder, archive, checkpoint, emptyDatabase, depsFor } = useArchives('archives')
 
 const { signal } = new AbortController()
-
-const codeOf = (work: Promise<unknown>): Promise<string> =>
-  work.then(
-    () => 'done',
-    (error: unknown) => (error instanceof ServiceError ? `${error.code}: ${error.message}` : String(error)),
-  )
 
 /** Every kind of row, bytes of every value among them. */
 async function motleyLog(count = 900): Promise<OpenLog> {

@@ -37,6 +37,7 @@ const MUST_BE_EMPTY = [
   'verifications',
   'archives',
   'legal_holds',
+  'detached_partitions',
 ]
 /** A partition with its two indexes, its TOAST table and that one's index. */
 const LOCKS_PER_DAY = 5
