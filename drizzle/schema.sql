@@ -348,6 +348,7 @@ CREATE UNIQUE INDEX dead_letters_pkey ON public.dead_letters USING btree (log_id
 CREATE INDEX detached_hashes_log ON public.detached_hashes USING btree (log_id, from_leaf)
 CREATE UNIQUE INDEX detached_hashes_pkey ON public.detached_hashes USING btree (detachment, log_id, from_leaf)
 CREATE INDEX detached_leaves_log ON public.detached_leaves USING btree (log_id, from_leaf)
+CREATE INDEX detached_leaves_offset ON public.detached_leaves USING btree (log_id, from_offset)
 CREATE UNIQUE INDEX detached_leaves_pkey ON public.detached_leaves USING btree (detachment, log_id, from_leaf)
 CREATE UNIQUE INDEX detached_partitions_pkey ON public.detached_partitions USING btree (sequence)
 CREATE UNIQUE INDEX gaps_pkey ON public.gaps USING btree (log_id, from_offset)
@@ -561,6 +562,10 @@ BEGIN
   -- Nobody adds a row between the look and the deed.
   EXECUTE format('LOCK TABLE public.%I IN SHARE MODE', partition);
   EXECUTE format('SELECT count(*) FROM public.%I', partition) INTO found;
+  IF found = 0 THEN
+    RAISE EXCEPTION 'the partition of the day % has no event: drop it, since a record of its own would hide the one that tells what it had', day
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'EMPTY';
+  END IF;
   EXECUTE format('SELECT ARRAY(SELECT DISTINCT tenant_id FROM public.%I)', partition) INTO tenants;
   EXECUTE format('SELECT ARRAY(SELECT DISTINCT l.topic FROM public.partition_logs l
                                 WHERE EXISTS (SELECT FROM public.%I e WHERE e.log_id = l.id))', partition) INTO topics;
@@ -614,12 +619,14 @@ BEGIN
     RAISE EXCEPTION 'the root of % needs leaves of the day %: its end, or its largest signed checkpoint, is fewer than 256 leaves away',
       needed, day USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'NEEDED';
   END IF;
+  -- Of each position the last run that begins before it: runs of one detachment follow each other. Milliseconds, since others wait.
   SELECT c.checkpoint_id::text INTO needed FROM public.checkpoint_positions c
-    JOIN public.detached_leaves d ON d.detachment = made AND d.log_id = c.log_id
-     AND d.from_leaf < c.size AND d.to_leaf > c.size - c.size % 256
-   WHERE c.size % 256 <> 0 AND NOT EXISTS (
-     SELECT FROM public.detached_hashes h WHERE h.detachment = d.detachment AND h.log_id = c.log_id
-        AND h.from_leaf >> 8 = c.size >> 8)
+   CROSS JOIN LATERAL (
+     SELECT l.to_leaf FROM public.detached_leaves l
+      WHERE l.detachment = made AND l.log_id = c.log_id AND l.from_leaf < c.size ORDER BY l.from_leaf DESC LIMIT 1) d
+   WHERE c.size % 256 <> 0 AND d.to_leaf > c.size - c.size % 256 AND NOT EXISTS (
+     SELECT FROM public.detached_hashes h WHERE h.detachment = made AND h.log_id = c.log_id
+        AND h.from_leaf >= c.size - c.size % 256 AND h.from_leaf < c.size)
    LIMIT 1;
   IF needed IS NOT NULL THEN
     RAISE EXCEPTION 'the checkpoint % was made meanwhile, and ends among leaves of the day %: detach it again', needed, day

@@ -524,6 +524,7 @@ export const detachedLeaves = pgTable(
   (t) => [
     primaryKey({ name: 'detached_leaves_pkey', columns: [t.detachment, t.logId, t.fromLeaf] }),
     index('detached_leaves_log').on(t.logId, t.fromLeaf),
+    index('detached_leaves_offset').on(t.logId, t.fromOffset),
     check('detached_leaves_range', sql`${t.toLeaf} > ${t.fromLeaf} and ${t.toOffset} > ${t.fromOffset}`),
   ],
 )

@@ -86,8 +86,14 @@ async function insert(tx: Transaction, checkpoint: NewCheckpoint): Promise<void>
  */
 const endsAmongAway = (id: string): SQL => sql`
   select from public.checkpoint_positions p
-    join public.detached_leaves l on l.log_id = p.log_id and l.from_leaf < p.size and l.to_leaf > p.size - p.size % 256
-   where p.checkpoint_id = ${id} and p.size % 256 <> 0 and l.detachment in (select sequence from (${sql.raw(AWAY)}) away)
+   cross join lateral (
+     (select * from public.detached_leaves n
+       where n.log_id = p.log_id and n.from_leaf < p.size - p.size % 256 order by n.from_leaf desc limit 8)
+     union all
+     select * from public.detached_leaves n
+      where n.log_id = p.log_id and n.from_leaf >= p.size - p.size % 256 and n.from_leaf < p.size) l
+   where p.checkpoint_id = ${id} and p.size % 256 <> 0 and l.to_leaf > p.size - p.size % 256
+     and l.detachment in (select sequence from (${sql.raw(AWAY)}) away)
      and not exists (select from public.detached_hashes h where h.detachment = l.detachment and h.log_id = l.log_id
                         and h.from_leaf >= p.size - p.size % 256 and h.from_leaf < p.size)
    limit 1`

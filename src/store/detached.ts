@@ -8,15 +8,37 @@ import { direct } from './bufferMethods.ts'
 import { smaller } from './int8.ts'
 
 /**
- * Of each day the newest detachment, as long as its partition was not attached again; `standing` is the table, when it is still
- * there. Its name follows from the day: what the record says of it is only for people.
+ * Of each day the newest detachment of events, as long as no partition with events of that day is attached: whatever it is called,
+ * its bounds tell. `standing` is the day's table, when it is still there. Its name follows from the day: what the record says of
+ * it is only for people.
  */
 export const AWAY = `
+  with attached as materialized (
+    select i.inhrelid, bound[1]::timestamptz as lower, bound[2]::timestamptz as upper,
+           (bound[1]::timestamptz at time zone 'UTC')::date as day
+      from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid
+     cross join lateral regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \\(''([^'']+)''\\) TO \\(''([^'']+)''\\)') as bound
+     where i.inhparent = 'public.events'::regclass)
   select d.sequence, d.day, d.rows, t.standing
     from (select distinct on (day) sequence, day, rows from public.detached_partitions
-           where isfinite(day) order by day, sequence desc) d
+           where isfinite(day) and rows > 0 order by day, sequence desc) d
    cross join lateral (select to_regclass('public.events_' || to_char(d.day, 'YYYYMMDD')) as standing) t
-   where not exists (select from pg_catalog.pg_inherits i where i.inhrelid = t.standing)`
+   where not exists (select from pg_catalog.pg_inherits i where i.inhrelid = t.standing)
+     and not exists (select from attached a where a.day = d.day)
+     and not exists (select from attached a
+                      where a.upper - a.lower <> interval '1 day' and a.lower < (d.day + 1)::timestamp at time zone 'UTC'
+                        and a.upper > d.day::timestamp at time zone 'UTC')`
+
+/** A day that was detached, attached and detached again has a record of each time: as many are looked through for the newest. */
+const NEAR = 8
+
+/** Records of runs of the log $1 with leaves, or offsets, among [$2, $3): the last ones that begin before, and all that begin within. */
+const runsAmong = (by: 'leaf' | 'offset'): string => `(
+  select * from (
+    (select * from public.detached_leaves where log_id = $1 and from_${by} < $2 order by from_${by} desc limit ${NEAR})
+    union all
+    select * from public.detached_leaves where log_id = $1 and from_${by} >= $2 and from_${by} < $3) near
+   where to_${by} > $2)`
 
 /** A part of a log, by leaves or by offsets; ends exclusive. */
 export type PartOfLog =
@@ -38,8 +60,7 @@ const metText = (by: 'leaf' | 'offset'): string => `
   select p.topic, p.partition, a.day::text, l.from_leaf, l.to_leaf, l.to_offset,
          array(select r.id || ' in ' || r.place from public.archives r where r.id = any (l.archives) order by r.sequence limit 5) as archives
     from away a
-    join public.detached_leaves l on l.detachment = a.sequence and l.log_id = $1
-     and l.from_${by} < $3 and l.to_${by} > $2
+    join ${runsAmong(by)} l on l.detachment = a.sequence
     join public.partition_logs p on p.id = l.log_id
    order by l.from_leaf limit 1`
 
@@ -100,7 +121,7 @@ export function hashesByLeaf(
   return found
 }
 
-/** Leaves without holes that are away, whole: they may reach over the part that was asked for. */
+/** Leaves without holes that are away and that verified archives hold: they may reach over the part that was asked for. */
 export interface AwayRun {
   readonly fromLeaf: bigint
   readonly toLeaf: bigint
@@ -110,7 +131,10 @@ export interface AwayRun {
   readonly dayMs: number
 }
 
-/** With leaves among [from, to), in order. */
+/**
+ * With leaves among [from, to), in order. A record alone excuses nothing: one of which verified archives do not hold all is not
+ * among them.
+ */
 export async function awayRuns(
   pool: Pool,
   id: LogId,
@@ -123,7 +147,11 @@ export async function awayRuns(
      select l.from_leaf, l.to_leaf, l.from_offset, l.to_offset,
             extract(epoch from a.day::timestamp at time zone 'UTC') * 1000 as day_ms
        from away a
-       join public.detached_leaves l on l.detachment = a.sequence and l.log_id = $1 and l.from_leaf < $3 and l.to_leaf > $2
+       join ${runsAmong('leaf')} l on l.detachment = a.sequence
+      where int8multirange(int8range(l.from_leaf, l.to_leaf)) <@ (
+        select coalesce(range_agg(int8range(p.from_leaf, p.to_leaf)), '{}')
+          from public.archive_logs p join public.archive_results v on v.archive_id = p.archive_id and v.status = 'verified'
+         where p.log_id = $1 and p.archive_id = any (l.archives))
       order by l.from_leaf`,
     [id, from.toString(), to.toString()],
   )
@@ -136,32 +164,67 @@ export async function awayRuns(
   }))
 }
 
+/** Leaves and the offsets that they have, ends exclusive. */
+export interface Blocks {
+  readonly fromLeaf: bigint
+  readonly toLeaf: bigint
+  readonly fromOffset: bigint
+  readonly toOffset: bigint
+}
+
 /**
- * That blocks in which `found` leaves were counted lack none but those that went away, and none of these in [from, to). Throws
- * DETACHED, LOG_DAMAGED.
+ * That blocks in which `found` leaves were counted lack none but those that went away, and none of these in [from, to). Where the
+ * record says that they were must be where no row is. Throws DETACHED, LOG_DAMAGED.
  */
 export async function requireWhole(
   pool: Pool,
   id: LogId,
-  blocks: { readonly from: bigint; readonly to: bigint },
+  blocks: Blocks,
   { from, to }: { readonly from: bigint; readonly to: bigint },
   found: bigint,
 ): Promise<void> {
-  const lacking = blocks.to - blocks.from - found
+  const lacking = blocks.toLeaf - blocks.fromLeaf - found
   if (lacking === 0n) return
   let away = 0n
-  for (const run of await awayRuns(pool, id, blocks)) {
+  let end = blocks.fromLeaf
+  for (const run of await awayRuns(pool, id, { from: blocks.fromLeaf, to: blocks.toLeaf })) {
     if (run.fromOffset < to && run.toOffset > from) {
       const detached = await detachedIn(pool, id, { fromOffset: from, toOffset: to })
       if (detached !== null) throw detached
     }
-    away += smaller(run.toLeaf, blocks.to) - larger(run.fromLeaf, blocks.from)
+    // Of two records of one leaf the second says nothing.
+    const first = larger(run.fromLeaf, end)
+    end = larger(end, smaller(run.toLeaf, blocks.toLeaf))
+    if (end > first && (await isBetweenRows(pool, id, blocks, run))) away += end - first
   }
   if (away === lacking) return
   throw new ServiceError(
     'LOG_DAMAGED',
-    `Log ${id} has ${found} rows for its leaves ${blocks.from} to ${blocks.to}, among which the offsets ${from} to ${to} lie`,
+    `Log ${id} has ${found} rows for its leaves ${blocks.fromLeaf} to ${blocks.toLeaf}, among which the offsets ${from} to ${to} lie`,
   )
+}
+
+/** Whether leaves and offsets of a run lie alike between the rows of the blocks, and no row lies within. */
+async function isBetweenRows(
+  pool: Pool,
+  id: LogId,
+  { fromLeaf, toLeaf, fromOffset, toOffset }: Blocks,
+  run: AwayRun,
+): Promise<boolean> {
+  const reaches = (leaf: bigint, least: bigint, offset: bigint, bound: bigint): boolean =>
+    leaf >= least ? offset >= bound : offset < bound
+  if (!reaches(run.fromLeaf, fromLeaf, run.fromOffset, fromOffset)) return false
+  if (run.toLeaf <= toLeaf ? run.toOffset > toOffset : run.toOffset <= toOffset) return false
+  const offsets = (column: string): string => `log_id = $1 and ${column} >= $2 and ${column} < $3`
+  const { rowCount } = await pool.query(
+    `select from (
+       select leaf_index, "offset" as at from public.events where ${offsets('"offset"')}
+       union all select leaf_index, "offset" from public.dead_letters where ${offsets('"offset"')}
+       union all select leaf_index, from_offset from public.gaps where ${offsets('from_offset')}) leaves
+      where (at < $4) is distinct from (leaf_index < $5) or (at >= $6) is distinct from (leaf_index >= $7) limit 1`,
+    [id, ...[fromOffset, toOffset, run.fromOffset, run.fromLeaf, run.toOffset, run.toLeaf].map(String)],
+  )
+  return rowCount === 0
 }
 
 const larger = (left: bigint, right: bigint): bigint => (left > right ? left : right)
@@ -182,8 +245,8 @@ export async function firstAway(
   { from, to }: { readonly from: bigint; readonly to: bigint },
 ): Promise<bigint | null> {
   const { rows } = await pool.query<{ first: string | null }>(
-    `select min(greatest(from_offset, $2::bigint)) as first from public.detached_leaves
-      where log_id = $1 and from_offset < $3 and to_offset > $2 and detachment in (select sequence from (${AWAY}) away)`,
+    `select min(greatest(from_offset, $2::bigint)) as first from ${runsAmong('offset')} l
+      where detachment in (select sequence from (${AWAY}) away)`,
     [id, from.toString(), to.toString()],
   )
   const first = rows[0]?.first ?? null

@@ -17,7 +17,7 @@ import { direct } from './bufferMethods.ts'
 import { awayRuns, lackOf, recordedHashes, requireWhole } from './detached.ts'
 import { smaller } from './int8.ts'
 import { filterCondition } from './literals.ts'
-import { type Window, windowCondition } from './readPage.ts'
+import { blocksBetween, type Window, windowCondition } from './readPage.ts'
 import { BLOCK_LEAVES, type Mark, surroundings } from './sparseIndex.ts'
 
 /** Leaves that one counting statement goes through: about a second, far below the statement timeout. */
@@ -43,8 +43,8 @@ export async function countRange(
     const end = after.find((mark) => mark.offset >= to) ?? after.at(-1) ?? head
     const blocks = windowBetween(id, before.offset, end.offset, before, end)
     const part = await countWindow(pool, blocks, { from: at, to: smaller(end.offset, to) }, filter)
-    const leaves = { from: before.leaves, to: end.leaves }
-    await requireWhole(pool, id, leaves, { from: at, to: smaller(end.offset, to) }, part.leaves)
+    const around = blocksBetween(before, end)
+    await requireWhole(pool, id, around, { from: at, to: smaller(end.offset, to) }, part.leaves)
     count = sum(count, part)
     at = smaller(end.offset, to)
   }

@@ -3,7 +3,7 @@ import { logId, type Offset, offset } from '../domain/model.ts'
 import { ServiceError } from '../errors.ts'
 import type { EventPage, EventPageRequest } from '../ports.ts'
 import { CopyOut } from './copyOut.ts'
-import { requireWhole } from './detached.ts'
+import { type Blocks, requireWhole } from './detached.ts'
 import { smaller } from './int8.ts'
 import { filterCondition, numberLiteral, timeLiteral } from './literals.ts'
 import { PAGE_COLUMNS, PageBuilder } from './pageBuilder.ts'
@@ -57,6 +57,12 @@ export async function readPage(pool: Pool, request: EventPageRequest): Promise<E
   return { ...builder.page(), next: window.to, scanned: events }
 }
 
+/** What lies between two marks. */
+export const blocksBetween = (before: Mark, end: Mark): Blocks => ({
+  ...{ fromLeaf: before.leaves, toLeaf: end.leaves },
+  ...{ fromOffset: before.offset, toOffset: end.offset },
+})
+
 /** A page that lacks rows is none: what it lacks would be left out without a word. */
 async function requireLeaves(pool: Pool, { window, around }: NextWindow, events: number): Promise<void> {
   const { before, end } = around
@@ -64,7 +70,7 @@ async function requireLeaves(pool: Pool, { window, around }: NextWindow, events:
   if (isWhole && events === window.maxLeaves) return
   const blocks: Window = isWhole ? window : { ...window, from: before.offset, to: end.offset }
   const rows = BigInt(isWhole ? events : await countEvents(pool, blocks)) + (await countOthers(pool, blocks))
-  await requireWhole(pool, logId(window.logId), { from: before.leaves, to: end.leaves }, window, rows)
+  await requireWhole(pool, logId(window.logId), blocksBetween(before, end), window, rows)
 }
 
 /** The part of [from, to) that comes next and keeps to the bounds; null when the range holds nothing more. */

@@ -231,14 +231,26 @@ it("a row in the place of a leaf that is away is nobody's", { timeout: 60_000 },
     ),
   )
   await drop(of)
+  // With a time of today, since a partition for that day would be the day itself again.
+  await unguarded(
+    'update kept set ingested_at = (select max(ingested_at) from events)',
+    'insert into events select * from kept',
+  )
+  expect(await found(open)).toMatchObject({ inserted: '2' })
+  await asOwner((client) => client.query('drop table kept'))
+})
+
+it('a partition for the day, whatever it is called, is the day: what it lacks is missing', async () => {
+  const { open, of } = await detachedLog()
+  await drop(of)
   const to = new Date(Date.parse(of) + 86_400_000).toISOString().slice(0, 10)
   await unguarded(
     `create table elsewhere (like events)`,
     `alter table events attach partition elsewhere for values from ('${of} 00:00+00') to ('${to} 00:00+00')`,
-    `insert into events select * from kept`,
   )
-  expect(await found(open)).toMatchObject({ inserted: '2' })
-  await asOwner((client) => client.query('drop table elsewhere, kept'))
+  expect(await found(open)).toMatchObject({ missing: expect.any(String), detached: '0' })
+  await asOwner((client) => client.query('drop table elsewhere'))
+  expect(await found(open)).not.toHaveProperty('missing')
 })
 
 it('days of which nobody wrote down the leaves are named beside what is missing', {

@@ -19,6 +19,7 @@ const codes = {
   DAMAGED: 'LOG_DAMAGED',
   TOO_YOUNG: 'BAD_REQUEST',
   NO_PARTITION: 'BAD_REQUEST',
+  EMPTY: 'BAD_REQUEST',
 } as const
 
 /**
