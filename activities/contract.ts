@@ -13,7 +13,16 @@ import type { TargetProgressJson } from '../src/domain/verification/targetProgre
 import type { VerificationView } from '../src/domain/verification/view.ts'
 import type { ErrorCode } from '../src/errors.ts'
 
-export interface PlanInput {
+/** Of what plans something, and writes it down under its id. */
+export interface MayGoOn {
+  /**
+   * A run before this one has planned it already: a database that knows nothing of it is another one, as after a recovery, and
+   * ids of logs mean others there.
+   */
+  readonly goesOn?: boolean
+}
+
+export interface PlanInput extends MayGoOn {
   readonly replayId: string
   readonly request: ReplayRequest
   readonly requestedBy: string
@@ -134,7 +143,7 @@ export interface CheckpointDue {
   readonly uncovered: string
 }
 
-export interface PlanVerificationInput {
+export interface PlanVerificationInput extends MayGoOn {
   readonly verificationId: string
   readonly workflowId: string
   readonly request: VerificationRequest
@@ -161,7 +170,7 @@ export interface VerifySliceInput {
   readonly progress: ProgressJson | null
 }
 
-export interface PlanReplayVerificationInput {
+export interface PlanReplayVerificationInput extends MayGoOn {
   readonly verificationId: string
   readonly workflowId: string
   readonly replayId: string
@@ -200,7 +209,7 @@ export interface PlacedNotes {
   readonly failure?: { readonly code: ErrorCode; readonly detail: string }
 }
 
-export interface PlanArchiveInput {
+export interface PlanArchiveInput extends MayGoOn {
   readonly archiveId: string
   readonly workflowId: string
   readonly request: ArchiveRequest

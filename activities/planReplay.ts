@@ -13,14 +13,20 @@ import { targetConfig } from './targetChecks.ts'
 
 /**
  * The same id with the same request is the same replay, however often it is planned. Throws REPLAY_ID_REUSED when the
- * id is another request's, and what `checkReplay` throws.
+ * id is another request's, REPLAY_NOT_FOUND for one that goes on, and what `checkReplay` throws.
  */
 export async function planReplay(
   deps: ActivityDependencies,
   scope: ActivityScope,
-  { replayId, request, requestedBy }: PlanInput,
+  { replayId, request, requestedBy, goesOn }: PlanInput,
 ): Promise<PlannedReplay> {
   const known = await deps.replays.getReplay(replayId)
+  // A new plan would begin anew, on a target that has some of it already.
+  if (known === null && goesOn === true)
+    throw new ServiceError(
+      'REPLAY_NOT_FOUND',
+      `the replay ${replayId} is not in this database: it was begun in another one. Start a new one, into a new target`,
+    )
   const record = known ?? (await makePlan(deps, scope, { replayId, request, requestedBy }))
   if (!sameReplayRequest(record.plan.request, request))
     throw new ServiceError('REPLAY_ID_REUSED', `the replay ${replayId} exists with another request`)

@@ -76,7 +76,8 @@ async function work(
   const { id: archiveId } = state
   try {
     const { workflowId } = workflowInfo()
-    const plan = await planArchive({ archiveId, workflowId, request, requestedBy: requestedBy() })
+    const goesOn = before !== null
+    const plan = await planArchive({ archiveId, workflowId, request, requestedBy: requestedBy(), goesOn })
     state.planned = true
     adoptParts(state, plan.logs, before)
     if (plan.uncovered && before === null) state.checkpointId = await takeCheckpoint(request)

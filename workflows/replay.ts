@@ -75,7 +75,8 @@ async function work(
 ): Promise<ReplayEnd | 'more'> {
   const { replayId, request } = state
   try {
-    const plan = await planReplay({ replayId, request, requestedBy: requestedBy() })
+    const goesOn = carried !== null || recovery !== null
+    const plan = await planReplay({ replayId, request, requestedBy: requestedBy(), goesOn })
     adoptPlan(state, plan, carried)
     if (recovery !== null && (plan.ended === null || plan.ended.error?.code === 'CURSOR_LOST'))
       await recover(state, plan, recovery)

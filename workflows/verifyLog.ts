@@ -37,7 +37,9 @@ export async function verifyLog(
     description: 'How far the verification has come, and what it has found',
   })
   show(state)
-  const plan = () => planVerification({ verificationId: id, workflowId, request, requestedBy: requestedBy() })
+  const goesOn = before !== null
+  const plan = () =>
+    planVerification({ verificationId: id, workflowId, request, requestedBy: requestedBy(), goesOn })
   const end = await work(state, plan, slice, before)
   if (end === 'more') {
     await condition(allHandlersFinished)

@@ -36,8 +36,9 @@ export async function verifyReplay(
     description: 'How far the verification has come, and what it has found',
   })
   show(state)
+  const goesOn = before !== null
   const plan = () =>
-    planReplayVerification({ verificationId: id, workflowId, replayId, requestedBy: requestedBy() })
+    planReplayVerification({ verificationId: id, workflowId, replayId, requestedBy: requestedBy(), goesOn })
   // The progress that it is given is what it returned before.
   const slice: Slice = ({ progress, ...part }, summary) =>
     verifyReplaySlice.executeWithOptions({ summary }, [

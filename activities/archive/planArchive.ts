@@ -96,16 +96,20 @@ export function placeOf(
 }
 
 /**
- * Can be repeated: what is stored under the id stays. Throws what `partsToArchive`, `requirePlace` and, for a stored one,
- * `placeOf` throw.
+ * Can be repeated: what is stored under the id stays. Throws ARCHIVE_NOT_FOUND for one that goes on, what `partsToArchive`,
+ * `requirePlace` and, for a stored one, `placeOf` throw.
  */
 export async function planArchive(
   deps: ActivityDependencies,
-  { archiveId, workflowId, request, requestedBy }: PlanArchiveInput,
+  { archiveId, workflowId, request, requestedBy, goesOn }: PlanArchiveInput,
 ): Promise<PlannedArchive> {
-  const stored =
-    (await deps.archives.getArchive(archiveId)) ??
-    (await plan(deps, requirePlace({ place: deps.archivePlace })))
+  const known = await deps.archives.getArchive(archiveId)
+  if (known === null && goesOn === true)
+    throw new ServiceError(
+      'ARCHIVE_NOT_FOUND',
+      `the archive ${archiveId} is not in this database: it was begun in another one. Make a new one`,
+    )
+  const stored = known ?? (await plan(deps, requirePlace({ place: deps.archivePlace })))
   if (stored.workflowId !== workflowId)
     throw new ServiceError('BAD_REQUEST', `workflowId: the archive ${archiveId} is another workflow's`)
   placeOf(deps, stored)

@@ -31,11 +31,27 @@ export async function logsToVerify(
   return wanted.map(({ logId, name, size }) => ({ logId, name, size: String(size) }))
 }
 
-/** Can be repeated: what is stored under the id stays. */
+/**
+ * What was begun is stored, and what goes on by ids of logs goes on only where that is so: in a database that was recovered, or
+ * restored, they are ids of others. Throws VERIFICATION_NOT_FOUND.
+ */
+export async function requireStored(
+  { verifications }: Pick<ActivityDependencies, 'verifications'>,
+  id: string,
+): Promise<void> {
+  if (await verifications.hasVerification(id)) return
+  throw new ServiceError(
+    'VERIFICATION_NOT_FOUND',
+    `the verification ${id} is not in this database: it was begun in another one. Start a new one`,
+  )
+}
+
+/** Can be repeated: what is stored under the id stays. Throws VERIFICATION_NOT_FOUND for one that goes on. */
 export async function planVerification(
   deps: Pick<ActivityDependencies, 'logs' | 'verifications' | 'settings'>,
-  { verificationId, workflowId, request, requestedBy }: PlanVerificationInput,
+  { verificationId, workflowId, request, requestedBy, goesOn }: PlanVerificationInput,
 ): Promise<PlannedVerification> {
+  if (goesOn === true) await requireStored(deps, verificationId)
   const logs = await logsToVerify(deps.logs, request)
   const total = logs.reduce((sum, { size }) => sum + BigInt(size), 0n)
   const stored = await deps.verifications.insertVerification({

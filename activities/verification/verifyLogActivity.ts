@@ -13,6 +13,7 @@ import type {
   ReplaySettings,
   VerificationObserver,
 } from '../dependencies.ts'
+import { requireStored } from './planVerification.ts'
 import { verifySlice } from './verifyLogSlice.ts'
 
 /** Heartbeats carry the place to go on from, so that a worker that is killed loses a second of work. */
@@ -27,13 +28,15 @@ export interface SliceDependencies
 
 /**
  * Goes on for `sliceMs`, or to the end of the log: then what was found is written down, once. A second attempt goes on
- * from what the one before reported. When the slice is cancelled, or its worker stops, it returns where it stands.
+ * from what the one before reported. When the slice is cancelled, or its worker stops, it returns where it stands. Throws
+ * VERIFICATION_NOT_FOUND, UNKNOWN_PARTITION, DATABASE_UNAVAILABLE.
  */
 export async function verifyLogSlice(
   deps: SliceDependencies,
   scope: ActivityScope,
   { verificationId, logId: id, progress }: VerifySliceInput,
 ): Promise<ProgressJson> {
+  await requireStored(deps, verificationId)
   const deadlineMs = deps.now() + deps.settings.sliceMs
   let reportedMs = 0
   const before = reportedProgress(scope.reported) ?? progress

@@ -19,6 +19,7 @@ import type { ActivityDependencies, ActivityScope } from '../dependencies.ts'
 import { loadWork, type PlannedLogWork } from '../lane.ts'
 import { requireTarget } from '../target.ts'
 import { plannedEvents } from './plannedEvents.ts'
+import { requireStored } from './planVerification.ts'
 import { originReader } from './producedRecord.ts'
 import { TargetComparison } from './targetComparison.ts'
 
@@ -40,11 +41,12 @@ export async function endedReplay(
   return record
 }
 
-/** Can be repeated. Throws REPLAY_NOT_FOUND, REPLAY_RUNNING, TARGET_MISSING, TARGET_RECREATED. */
+/** Can be repeated. Throws VERIFICATION_NOT_FOUND for one that goes on, REPLAY_NOT_FOUND, REPLAY_RUNNING, TARGET_MISSING, TARGET_RECREATED. */
 export async function planReplayVerification(
   deps: Pick<ActivityDependencies, 'replays' | 'topics' | 'verifications' | 'settings'>,
-  { verificationId, workflowId, replayId, requestedBy }: PlanReplayVerificationInput,
+  { verificationId, workflowId, replayId, requestedBy, goesOn }: PlanReplayVerificationInput,
 ): Promise<PlannedVerification> {
+  if (goesOn === true) await requireStored(deps, verificationId)
   const { plan, logs } = await endedReplay(deps, replayId)
   await requireTarget(deps.topics, plan)
   const stored = await deps.verifications.insertVerification({
@@ -73,14 +75,15 @@ export async function planReplayVerification(
 
 /**
  * Goes on for `sliceMs`, or to the end of the target as it was when it began: then what was found is written down, once.
- * Throws REPLAY_NOT_FOUND, REPLAY_RUNNING, TARGET_MISSING, TARGET_RECREATED, LOG_DAMAGED, KAFKA_UNAVAILABLE,
- * DATABASE_UNAVAILABLE.
+ * Throws VERIFICATION_NOT_FOUND, REPLAY_NOT_FOUND, REPLAY_RUNNING, TARGET_MISSING, TARGET_RECREATED, LOG_DAMAGED,
+ * KAFKA_UNAVAILABLE, DATABASE_UNAVAILABLE.
  */
 export async function verifyReplaySlice(
   deps: ActivityDependencies,
   scope: ActivityScope,
   { verificationId, replayId, logId, progress }: VerifyReplaySliceInput,
 ): Promise<TargetProgressJson> {
+  await requireStored(deps, verificationId)
   const record = await endedReplay(deps, replayId)
   const work = await loadWork(deps.replays, record.plan.planId, logId)
   await requireTarget(deps.topics, work.plan)

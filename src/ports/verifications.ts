@@ -42,6 +42,7 @@ export interface VerificationStore {
     error?: { readonly code: string; readonly detail: string },
   ): Promise<void>
   getVerification(id: string): Promise<VerificationRecord | null>
+  hasVerification(id: string): Promise<boolean>
   /** Newest first, without what was verified. */
   listVerifications(query: {
     cursor?: string

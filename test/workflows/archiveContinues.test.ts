@@ -15,6 +15,8 @@ it('goes on in another run where it was', { timeout: 60_000 }, async () => {
   // The server asks for a new run at 4 MB.
   const frontier = 'A'.repeat(200_000)
   const calls = { seal: 0, checkpoint: 0 }
+  /** What each run says of itself as it plans. */
+  const plans: (boolean | undefined)[] = []
   const writes = new Map<number, number>()
   const verifies = new Map<number, number>()
   const counted = (calls: Map<number, number>, logId: number): number => {
@@ -25,10 +27,13 @@ it('goes on in another run where it was', { timeout: 60_000 }, async () => {
   const own: Activities = {
     ...activities,
     ...archiving(),
-    planArchive: async () => ({
-      ...{ concurrency: 1, uncovered: true },
-      logs: logs.map((logId) => ({ logId, name: 'events/0', fromLeaf: '0', toLeaf: String(reads) })),
-    }),
+    planArchive: async ({ goesOn }) => {
+      plans.push(goesOn)
+      return {
+        ...{ concurrency: 1, uncovered: true },
+        logs: logs.map((logId) => ({ logId, name: 'events/0', fromLeaf: '0', toLeaf: String(reads) })),
+      }
+    },
     storeCheckpoint: async ({ checkpointId }) => {
       calls.checkpoint++
       return {
@@ -59,6 +64,7 @@ it('goes on in another run where it was', { timeout: 60_000 }, async () => {
   })
   expect(await handle.result()).toMatchObject({ status: 'verified' })
   expect(calls).toEqual({ seal: 1, checkpoint: 1 })
+  expect([plans[0], new Set(plans.slice(1))]).toEqual([false, new Set([true])])
   expect([...writes]).toEqual(logs.map((logId) => [logId, slices]))
   expect([...verifies]).toEqual(logs.map((logId) => [logId, reads]))
   const { runId } = await client.workflow.getHandle(workflowId).describe()

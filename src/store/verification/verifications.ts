@@ -51,6 +51,15 @@ export function createVerificationStore(database: Database): VerificationStore {
       guarded('looking for a verification', async () =>
         isUuid(id) ? ((await find(db, eq(verifications.id, id), 1))[0]?.record ?? null) : null,
       ),
+    hasVerification: (id) =>
+      guarded('looking for a verification', async () => {
+        if (!isUuid(id)) return false
+        const rows = await db
+          .select({ id: verifications.id })
+          .from(verifications)
+          .where(eq(verifications.id, id))
+        return rows.length === 1
+      }),
     listVerifications: ({ cursor, limit, kind }) =>
       guarded('listing verifications', async () => {
         const conditions: SQL[] = []
