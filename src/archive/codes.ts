@@ -7,11 +7,13 @@ import type { Decoded } from '../domain/model.ts'
 import { BATCH, type CodeStanding, standingOfCode } from '../domain/verification/codeStanding.ts'
 import type { RecordVerdict } from '../domain/verification/deriveRow.ts'
 import { ServiceError } from '../errors.ts'
-import type { ProducerSource } from '../ports.ts'
+import type { ProducerSource, RestoredRepeat } from '../ports.ts'
 
 export interface Judge {
   /** Null for what has no code. */
   codeOf(record: ReadRecord): CodeStanding | null
+  /** What a dead letter is said to repeat; null for any other. */
+  repeatOf(record: ReadRecord): RestoredRepeat | null
   /** Refused for its signature, and the keys and policies of the manifest would let it in. */
   wouldLetIn(record: ReadRecord): boolean
   /** What a record without a code is; null for a gap, a batch and a dead letter. */
@@ -40,6 +42,14 @@ export function createJudge(
       if (deadLetter === undefined) return null
       if (content.kind === 'gap') return 'contradicted'
       return standingOfCode(deadLetter.code, plain(singleRecord(content), 0))
+    },
+    repeatOf({ content, deadLetter, leafIndex }) {
+      const code = deadLetter?.code
+      if (content.kind !== 'record' || (code !== 'DUPLICATE_ID' && code !== 'ID_CONFLICT')) return null
+      const decoded = plain(singleRecord(content), 0)
+      if (decoded.kind !== 'event') return null
+      const { id, contentHash } = decoded
+      return { leafIndex, offset: content.offset, id, contentHash, code }
     },
     wouldLetIn(record) {
       if (record.deadLetter?.code !== 'SIGNATURE') return false

@@ -12,6 +12,7 @@ import { withNotedLogs } from './notedLogs.ts'
 import { type HeldNote, readHeldNotes } from './notesHeld.ts'
 import { recoverLog } from './recoverLog.ts'
 import { partitionsWithoutLog, reportOf } from './recoveryReport.ts'
+import { judgeRepeats } from './repeats.ts'
 
 export interface RecoveryInput extends Search {
   /** Notes held elsewhere. */
@@ -46,12 +47,13 @@ export async function recover(input: RecoveryInput): Promise<RecoveryReport> {
   const instance = found.instance ?? input.instance ?? ''
   const chains = withNotedLogs(chainsOf(archives), held.keys(), instance, input.now())
   return await input.store.inTransaction(async (writer) => {
-    const logs: RecoveredLogView[] = []
+    const proven: RecoveredLogView[] = []
     for (const chain of chains) {
       input.say(`recovering ${chain.origin}, ${chain.end} leaves in ${chain.links.length} archives`)
       const log = await recoverLog({ ...input, judge, chains, writer }, chain, held.get(chain.origin) ?? [])
-      if (log !== null) logs.push(log)
+      if (log !== null) proven.push(log)
     }
+    const logs = await judgeRepeats(writer, chains, proven)
     const checkpoints = await writer.placeCheckpoints()
     await restoreRest(writer, rest, producers)
     const partitions = input.source === null ? [] : await partitionsWithoutLog(input.source, logs)

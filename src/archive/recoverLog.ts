@@ -105,6 +105,11 @@ class LogRows {
     const { nodes, bytes } = placeNodes(page, this.#last.bytes)
     await this.#writer.makeDays(daysOf(rows))
     await this.#writer.appendRows(this.#id, rows, nodes)
+    const repeats = page.records.map((record) => this.#judge.repeatOf(record))
+    await this.#writer.appendRepeats(
+      this.#id,
+      repeats.filter((repeat) => repeat !== null),
+    )
     for (const row of rows) count(row, this.counts)
     this.#last = {
       ...{ size: leafIndex(page.size), frontier: page.frontier, bytes },

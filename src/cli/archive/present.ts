@@ -107,6 +107,7 @@ function formatLog(log: RecoveredLogView): string[] {
     ...(log.codesByWord === '0'
       ? []
       : [`    ${formatCount(log.codesByWord)} dead letters have their codes by the archive's word alone`]),
+    ...formatRepeats(log.repeatedIds),
     ...formatDoubts(log.signatureDoubts),
     ...(log.unprovenOffsets === '0'
       ? []
@@ -121,6 +122,13 @@ function formatLog(log: RecoveredLogView): string[] {
         ]),
   ]
 }
+
+const formatRepeats = (repeated: RecoveredLogView['repeatedIds']): string[] =>
+  repeated === undefined
+    ? []
+    : [
+        `    ${formatCount(repeated.events)} events have the id of an earlier event, the first one leaf ${repeated.firstLeaf}, ${repeated.nearest} offsets apart at least`,
+      ]
 
 const formatDoubts = ({ wouldLetIn, wouldRefuse }: RecoveredLogView['signatureDoubts']): string[] =>
   wouldLetIn + wouldRefuse === 0

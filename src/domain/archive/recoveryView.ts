@@ -27,13 +27,22 @@ export interface RecoveredLogView {
   readonly gaps: string
   /** Records that were events when they were archived and are dead letters by today's verdict. */
   readonly reclassified: string
-  /** Dead letters whose codes their bytes do not prove: the archive's word alone. */
+  /** Dead letters whose codes neither their bytes nor the log's events prove: the archive's word alone. */
   readonly codesByWord: string
   /**
    * By the producers' keys and policies that were restored: refused signatures that would be let in, and events that would be
    * refused. Those of their time may have been others.
    */
   readonly signatureDoubts: { readonly wouldLetIn: number; readonly wouldRefuse: number }
+  /**
+   * Events that have the id of an earlier event of the log: how many, the leaf of the first, and the least distance in offsets.
+   * Ingest looks back by DEDUP_WINDOW_OFFSETS, and not into detached days; or somebody shows a duplicate as an event.
+   */
+  readonly repeatedIds?: {
+    readonly events: string
+    readonly firstLeaf: string
+    readonly nearest: string
+  }
   /** Where ingest goes on. */
   readonly nextOffset: string
   /** Offsets behind the last leaf, before `nextOffset`: that they hold nothing, only the archive says. */

@@ -5,7 +5,7 @@ import { type DeadLetterCode, type Decoded, deadLetterCodes } from '../model.ts'
 export type CodeStanding = 'proven' | 'unproven' | 'contradicted'
 
 /** Codes that follow from the bytes and from nothing else. */
-const derived: ReadonlySet<string> = new Set<DeadLetterCode>([
+export const provenCodes: ReadonlySet<string> = new Set<DeadLetterCode>([
   'INVALID_UTF8',
   'INVALID_JSON',
   'TOO_DEEP',
@@ -22,12 +22,12 @@ const repeating: ReadonlySet<string> = new Set<DeadLetterCode>(['DUPLICATE_ID', 
 
 /** What depends on settings, on keys or on the database of its time. */
 export const unprovenCodes: ReadonlySet<string> = new Set<DeadLetterCode>(
-  deadLetterCodes.filter((code) => !derived.has(code) && code !== BATCH && !repeating.has(code)),
+  deadLetterCodes.filter((code) => !provenCodes.has(code) && code !== BATCH && !repeating.has(code)),
 )
 
 /** Of one record, by the verdict over its bytes alone. */
 export function standingOfCode(code: string, decoded: Decoded): CodeStanding {
-  if (derived.has(code))
+  if (provenCodes.has(code))
     return decoded.kind === 'rejected' && decoded.code === code ? 'proven' : 'contradicted'
   // It comes before all that looks at the bytes, but not before these two.
   if (code === 'TOO_LARGE')

@@ -20,6 +20,7 @@ import { guarded } from '../failure.ts'
 import { newestMigration, readJournal } from '../migrate.ts'
 import { parseDatabaseUrl } from '../roles.ts'
 import { onlyRow } from '../transaction.ts'
+import { insertRepeats, judgeRepeats, openRepeats } from './restoredRepeats.ts'
 import { copyRestoredRows } from './restoredRows.ts'
 
 /** Whatever is in one of these would be mixed up with what is recovered. */
@@ -156,6 +157,7 @@ async function inTransaction<T>(
         id uuid, topic text, partition integer, "offset" bigint, created_at timestamptz, created_by text,
         log_id integer, of_partition integer, at bigint, size bigint, root_hash bytea, note text
       ) on commit drop`)
+    await openRepeats(client)
     const result = await work(createWriter(client, new Days(client, await lockableDays(client))))
     await client.query('alter table public.partition_logs enable always trigger open_log')
     await committing(() => commit(client))
@@ -200,6 +202,8 @@ function createWriter(client: Client, days: Days): RecoveryWriter {
       await copyRestoredRows(client, chunks, id, rows)
       await insertNodes(client, id, nodes)
     },
+    appendRepeats: (id, repeats) => insertRepeats(client, id, repeats),
+    judgeRepeats: () => judgeRepeats(client),
     closeLog: (id, position, leaderEpoch) => closeLog(client, id, position, leaderEpoch),
     restoreCheckpoints: (id, checkpoints) => restoreCheckpoints(client, id, checkpoints),
     placeCheckpoints: () => placeCheckpoints(client),
