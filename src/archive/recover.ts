@@ -3,7 +3,7 @@ import type { SignatureRegistry } from '../domain/decode.ts'
 import type { RecordVerdict } from '../domain/verification/deriveRow.ts'
 import { ServiceError } from '../errors.ts'
 import type { ProducerSource, RecoveryStore, RecoveryWriter } from '../ports.ts'
-import { chainsOf } from './chain.ts'
+import { chainsOf, type LogChain } from './chain.ts'
 import { createJudge, keyOf, producersOf } from './codes.ts'
 import { findArchives, type Search } from './findArchives.ts'
 import { notesIn, type RestOfDatabase, restIn } from './manifestWords.ts'
@@ -46,6 +46,7 @@ export async function recover(input: RecoveryInput): Promise<RecoveryReport> {
   const judge = createJudge(input.verdictOf, producers)
   const instance = found.instance ?? input.instance ?? ''
   const chains = withNotedLogs(chainsOf(archives), held.keys(), instance, input.now())
+  if (input.source !== null) await askFor(input.source, chains, input.signal)
   return await input.store.inTransaction(async (writer) => {
     const proven: RecoveredLogView[] = []
     for (const chain of chains) {
@@ -62,6 +63,11 @@ export async function recover(input: RecoveryInput): Promise<RecoveryReport> {
     await writer.recordRecovery(input.requestedBy, report)
     return report
   })
+}
+
+/** Before anything is written: it takes long, and what Kafka says is needed for every log. Throws KAFKA_UNAVAILABLE. */
+async function askFor(source: SourceView, chains: readonly LogChain[], signal: AbortSignal): Promise<void> {
+  for (const topic of new Set(chains.map(({ newest }) => newest.topic))) await source.describe(topic, signal)
 }
 
 /** No leaf proves these: they are the archive's word. */

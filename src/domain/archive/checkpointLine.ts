@@ -5,16 +5,18 @@ import { parseSize } from '../evidence/checkpointNote.ts'
 import { type Finding, holds, malformed } from '../evidence/finding.ts'
 import { hasMoreMarks } from '../jsonMarks.ts'
 import { isPresentableInstant } from '../requestFields.ts'
+import { isStorable } from './manifest.ts'
 
 const FORMAT = 'streaming-ingest/checkpoint@v1'
 /** It has some fifteen members, and text of people. */
 const MAX_MARKS = 10_000
+const text = z.string().refine(isStorable, 'must not hold U+0000')
 const whole = z.string().refine((value) => parseSize(value) !== null, 'expected a decimal string')
 
 const shape = z.strictObject({
   format: z.literal(FORMAT),
   id: z.string().regex(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/),
-  topic: z.string(),
+  topic: text,
   /** As it was asked for; null: all partitions, the head. */
   partition: z
     .int()
@@ -23,12 +25,12 @@ const shape = z.strictObject({
     .nullable(),
   offset: whole.nullable(),
   createdAt: z.int().refine(isPresentableInstant),
-  createdBy: z.string(),
+  createdBy: text,
   position: z.strictObject({
     offset: whole,
     size: whole,
     rootHash: z.string().regex(/^[0-9a-f]{64}$/),
-    note: z.string().nullable(),
+    note: text.nullable(),
   }),
 })
 

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { canonicalize, isCanonical } from '../canonicalJson.ts'
 import { parseSize } from '../evidence/checkpointNote.ts'
 import { type Finding, holds, malformed } from '../evidence/finding.ts'
+import { parseVerifierKey } from '../evidence/noteKeys.ts'
 import { formatOrigin, isInstanceName } from '../evidence/origin.ts'
 import { hasMoreMarks } from '../jsonMarks.ts'
 import { isPresentableInstant } from '../requestFields.ts'
@@ -35,7 +36,12 @@ const uuid = z.string().regex(UUID, 'expected a UUID in lower case')
 export const isArchiveId = (name: string): boolean => UUID.test(name)
 
 const hex = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hex digits')
-const text = z.string().max(100_000)
+/** A database can hold it. */
+export const isStorable = (value: string): boolean => !value.includes('\u0000')
+const text = z.string().max(100_000).refine(isStorable, 'must not hold U+0000')
+const verifierKey = text.refine((value) => parseVerifierKey(value).ok, 'is no verifier key')
+/** In whole milliseconds a period may be shorter than one. */
+const noEndBeforeBegin = (from: number, until: number | null): boolean => until === null || until >= from
 const whole = z
   .string()
   .refine((value) => parseSize(value) !== null, 'expected a decimal string from "0" to "9223372036854775807"')
@@ -129,12 +135,26 @@ const shape = z.strictObject({
   /** Newest migration of the database that it was taken from. */
   schema: text,
   /** Keys that signed checkpoints, with their periods. */
-  keys: z.array(z.strictObject({ key: text, signsFrom: instant, signsUntil: instant.nullable() })),
+  keys: z.array(
+    z
+      .strictObject({ key: verifierKey, signsFrom: instant, signsUntil: instant.nullable() })
+      .refine(
+        ({ signsFrom, signsUntil }) => noEndBeforeBegin(signsFrom, signsUntil),
+        'ends before it begins',
+      ),
+  ),
   producers: z.array(
     z.strictObject({
       source: text,
       policy: z.enum(['ignore', 'verify', 'require']),
-      keys: z.array(z.strictObject({ key: text, validFrom: instant, validUntil: instant.nullable() })),
+      keys: z.array(
+        z
+          .strictObject({ key: verifierKey, validFrom: instant, validUntil: instant.nullable() })
+          .refine(
+            ({ validFrom, validUntil }) => noEndBeforeBegin(validFrom, validUntil),
+            'ends before it begins',
+          ),
+      ),
     }),
   ),
   holds: z.array(

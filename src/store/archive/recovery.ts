@@ -302,11 +302,16 @@ async function restoreCheckpoints(
   )
 }
 
+/** A period shorter than a millisecond begins and ends in the same one; a row must end behind its beginning. */
+const endOf = (from: string, until: string): string =>
+  `case when ${until} is not null then greatest(${until}, ${from} + interval '1 microsecond') end`
+
 async function restoreKeys(client: Client, periods: readonly KeyPeriod[]): Promise<void> {
+  const [from, until] = ['to_timestamp($4::float8 / 1000)', 'to_timestamp($5::float8 / 1000)']
   for (const { key, fromMs, untilMs } of periods)
     await client.query(
       `insert into public.signing_keys (name, key_id, public_key, signs_from, signs_until)
-       values ($1, $2, $3, to_timestamp($4::float8 / 1000), to_timestamp($5::float8 / 1000))`,
+       values ($1, $2, $3, ${from}, ${endOf(from, until)})`,
       [key.name, key.keyId, key.publicKey, fromMs, untilMs],
     )
 }
@@ -316,7 +321,7 @@ async function restoreProducers(client: Client, sources: readonly ProducerSource
     for (const { key, validFrom, validUntil } of keys)
       await client.query(
         `insert into public.producer_keys (source, name, key_id, public_key, valid_from, valid_until, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7)`,
+         values ($1, $2, $3, $4, $5, ${endOf('$5::timestamptz', '$6::timestamptz')}, $7)`,
         [source, key.name, key.keyId, key.publicKey, validFrom, validUntil, RECOVERED_BY],
       )
     if (policy !== 'ignore')
