@@ -30,21 +30,22 @@ export interface ChainReader {
   readonly signal: AbortSignal
 }
 
-/** Where several places have an archive, the next one is read when a file of the one before is damaged. */
+/** Where several places have an archive, the next one is read when the one before is away, or a file of it damaged. */
 async function inAnyCopy<T>({ places }: FoundArchive, read: (place: ArchivePlace) => Promise<T>): Promise<T> {
   let first: unknown
   for (const place of places)
     try {
       return await read(place)
     } catch (error) {
-      if (!(error instanceof ServiceError) || error.code !== 'ARCHIVE_DAMAGED') throw error
+      if (!(error instanceof ServiceError)) throw error
+      if (error.code !== 'ARCHIVE_DAMAGED' && error.code !== 'PLACE_UNAVAILABLE') throw error
       first ??= error
       if (places.length > 1) place.remark(`${place.name}: ${error.message}: read in another place`)
     }
   throw first
 }
 
-/** Each page is a file, or what of it comes behind the link before. Throws ARCHIVE_DAMAGED. */
+/** Each page is a file, or what of it comes behind the link before. Throws ARCHIVE_DAMAGED, PLACE_UNAVAILABLE. */
 export async function* chainPages(reader: ChainReader, chain: LogChain): AsyncGenerator<ChainPage> {
   let position = { size: leafIndex(0n), frontier: emptyFrontier }
   let behind = BigInt(chain.newest.startOffset)

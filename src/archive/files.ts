@@ -1,5 +1,10 @@
 /** Files of an archive: packed lines, named after what they hold and after the hash of what lies there. */
-import { MAX_FILE_LINES, type ManifestFile } from '../domain/archive/manifest.ts'
+import {
+  MANIFEST_NAME,
+  MAX_FILE_LINES,
+  MAX_MANIFEST_BYTES,
+  type ManifestFile,
+} from '../domain/archive/manifest.ts'
 import { hashFromHex, hashToHex, sha256 } from '../domain/hash.ts'
 import type { Hash, LogIdentity } from '../domain/model.ts'
 import { ServiceError, TooLarge } from '../errors.ts'
@@ -83,7 +88,8 @@ export interface WantedFile {
 
 /**
  * The file as it was put. Names say little in a bucket, where whoever may write can put something newer over a locked object, or
- * a removal: when the newest version is another one, the version that has the right hash is it. Throws ARCHIVE_DAMAGED.
+ * a removal: when the newest version is another one, the version that has the right hash is it. Throws ARCHIVE_DAMAGED,
+ * PLACE_UNAVAILABLE.
  */
 export async function getHeld(
   place: ArchivePlace,
@@ -106,8 +112,25 @@ export async function getHeld(
     )
     return content
   }
+  if (newest === null && versions.length === 0 && (await isGone(place, path, signal)))
+    throw new ServiceError(
+      'PLACE_UNAVAILABLE',
+      `${path} is missing at ${place.name}, and so is all of its archive that was there before: the place went away, or somebody removed the archive`,
+    )
   const none = versions.length > 1 ? `, and none of its ${versions.length} versions is right` : ''
   throw damaged(path, `${problem}${none}`)
+}
+
+/**
+ * Whether more is missing than the file: its archive's manifest too, which was read before; and where it is the manifest, the
+ * archive's folder. A disk that is not mounted looks like an empty folder.
+ */
+async function isGone(place: ArchivePlace, path: string, signal: AbortSignal): Promise<boolean> {
+  const id = path.slice(0, path.indexOf('/'))
+  const manifest = `${id}/${MANIFEST_NAME}`
+  if (path === manifest) return !(await place.folders(signal)).includes(id)
+  const found = await orTooLarge(place.get(manifest, MAX_MANIFEST_BYTES, signal))
+  return found === null && (await place.versions(manifest, signal)).length === 0
 }
 
 type Read = Buffer | 'too large' | null

@@ -27,6 +27,8 @@ let reader: Parameters<typeof verifyNextFile>[0]
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'test-hostile-'))
   mkdirSync(join(folder, id))
+  // Without it no file would be missing, but the whole archive.
+  writeFileSync(join(folder, id, 'manifest.json'), '')
   reader = { place: createFolderArchives(folder), codec: zstdCodec, signal }
 })
 afterAll(() => rmSync(folder, { recursive: true }))
