@@ -1,5 +1,5 @@
 /** A place that goes away while it is read is no damaged archive. */
-import { cpSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { cpSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, it } from 'vitest'
 import { openArchive, reopenArchive } from '../../src/archive/readArchive.ts'
@@ -74,6 +74,17 @@ it.each([
     client.query('select from partition_logs'),
   )
   expect(rowCount).toBe(0)
+})
+
+it('an archive behind a link is one, and a link that leads nowhere is named', async () => {
+  const folder = makeFolder()
+  symlinkSync(join(source.folder, source.id), join(folder, source.id))
+  symlinkSync(join(source.folder, source.id, 'manifest.json'), join(folder, 'a-file'))
+  const nowhere = '00000000-0000-4000-8000-000000000000'
+  symlinkSync(join(folder, 'nowhere'), join(folder, nowhere))
+  expect(await createFolderArchives(folder).folders(signal)).toEqual([nowhere, source.id].sort())
+  const { archives, unfinished } = await recoverInto(await emptyDatabase(), folder)
+  expect([archives.map(({ id }) => id), unfinished]).toEqual([[source.id], [nowhere]])
 })
 
 it('where another place has a copy, that one is read', async () => {

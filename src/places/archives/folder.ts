@@ -1,4 +1,4 @@
-import { constants, open, readdir, rename, unlink } from 'node:fs/promises'
+import { constants, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { ServiceError, TooLarge } from '../../errors.ts'
 import type { ArchivePlace } from '../../ports.ts'
@@ -18,18 +18,29 @@ export function createFolderArchives(folder: string): ArchivePlace {
     put: (name, content) => guarded('writing to', folder, () => put(folder, name, content)),
     get: (name, maxBytes, signal) =>
       guarded('reading from', folder, () => get(join(folder, name), maxBytes), signal),
-    folders: (signal) =>
-      guarded(
-        'listing',
-        folder,
-        async () =>
-          (await readdir(folder, { withFileTypes: true }))
-            .filter((entry) => entry.isDirectory())
-            .map((entry) => entry.name)
-            .sort(),
-        signal,
-      ),
+    folders: (signal) => guarded('listing', folder, () => foldersIn(folder), signal),
     close: () => undefined,
+  }
+}
+
+/** Also where links lead to: archives may have been moved to another disk. */
+async function foldersIn(folder: string): Promise<string[]> {
+  const found: string[] = []
+  for (const entry of await readdir(folder, { withFileTypes: true }))
+    if (entry.isDirectory() || (entry.isSymbolicLink() && (await leadsToFolder(join(folder, entry.name)))))
+      found.push(entry.name)
+  return found.sort()
+}
+
+const LEADS_NOWHERE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES'])
+
+/** A link that leads nowhere is listed too: what lies behind it may be away, and is not to be passed over in silence. */
+async function leadsToFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory()
+  } catch (error) {
+    if (LEADS_NOWHERE.has(systemCode(error))) return true
+    throw error
   }
 }
 
