@@ -2,6 +2,8 @@
 import { type LogOrigin, parseOrigin } from '../domain/evidence/origin.ts'
 import { inOrder, type LogChain } from './chain.ts'
 
+const MAX_INT4 = 2 ** 31 - 1
+
 /**
  * The chains, and of each partition the newest log that notes tell of, where no archive holds it or a later one: a chain without
  * links. Unless it is opened, ingest goes on in the log before it, or begins anew under its name. Notes of another installation
@@ -20,6 +22,8 @@ export function withNotedLogs(
   for (const origin of origins) {
     const log = parseOrigin(origin)
     if (log === null || log.instance !== instance) continue
+    // Neither can be stored, nor can another one follow.
+    if (log.partition > MAX_INT4 || log.incarnation >= MAX_INT4) continue
     const partition = partitionOf(log)
     if (log.incarnation <= (archived.get(partition) ?? 0)) continue
     const other = noted.get(partition)

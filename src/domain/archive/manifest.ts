@@ -78,7 +78,11 @@ const log = z
     topic: z.string().regex(/^[a-zA-Z0-9._-]{1,249}$/),
     partition: z.int().min(0).max(MAX_INT4),
     topicId: uuid,
-    incarnation: z.int().min(1).max(MAX_INT4),
+    /** Another one may have to follow it. */
+    incarnation: z
+      .int()
+      .min(1)
+      .max(MAX_INT4 - 1),
     startOffset: whole,
     leaderEpoch: z.int().min(-1).max(MAX_INT4),
     createdAt: instant,
