@@ -25,6 +25,12 @@ CREATE INDEX "detached_hashes_log" ON "detached_hashes" USING btree ("log_id","f
 CREATE INDEX "detached_leaves_log" ON "detached_leaves" USING btree ("log_id","from_leaf");--> statement-breakpoint
 CREATE INDEX "detached_leaves_offset" ON "detached_leaves" USING btree ("log_id","from_offset");--> statement-breakpoint
 
+-- By hand, since rows of before are not looked at: one that somebody made too large would keep the others from this version. No
+-- note has a hundredth of that; one of half a GB would end each process that reads it.
+ALTER TABLE checkpoint_positions ADD CONSTRAINT checkpoint_positions_note
+  CHECK (octet_length(note) <= 1000000 AND size >= 0 AND "offset" >= 0) NOT VALID;
+--> statement-breakpoint
+
 -- By hand: append-only like the rest of the evidence (0001). Only the owner writes here.
 DO $$
 DECLARE

@@ -269,6 +269,7 @@ archives archives_pkey PRIMARY KEY (id)
 archives archives_sequence_key UNIQUE (sequence)
 checkpoint_positions checkpoint_positions_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id)
 checkpoint_positions checkpoint_positions_log_id_partition_logs_id_fk FOREIGN KEY (log_id) REFERENCES partition_logs(id)
+checkpoint_positions checkpoint_positions_note CHECK (((octet_length(note) <= 1000000) AND (size >= 0) AND ("offset" >= 0))) NOT VALID
 checkpoint_positions checkpoint_positions_pkey PRIMARY KEY (checkpoint_id, log_id)
 checkpoint_positions checkpoint_positions_root_hash CHECK ((octet_length(root_hash) = 32))
 checkpoints checkpoints_pkey PRIMARY KEY (id)

@@ -191,6 +191,10 @@ export const checkpointPositions = pgTable(
     primaryKey({ name: 'checkpoint_positions_pkey', columns: [t.checkpointId, t.logId] }),
     index('checkpoint_positions_log_size').on(t.logId, t.size),
     check('checkpoint_positions_root_hash', sql`octet_length(${t.rootHash}) = 32`),
+    check(
+      'checkpoint_positions_note',
+      sql`octet_length(${t.note}) <= 1000000 and ${t.size} >= 0 and ${t.offset} >= 0`,
+    ),
   ],
 )
 

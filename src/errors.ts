@@ -157,6 +157,13 @@ export class TooLarge extends ServiceError {
   }
 }
 
+/** The place is there, and does not give this one thing: others it may give. */
+export class NotGiven extends ServiceError {
+  constructor(detail: string, options: { readonly cause?: unknown } = {}) {
+    super('PLACE_UNAVAILABLE', detail, options)
+  }
+}
+
 /** The keys that a checkpoint was signed with may not be those of its time any more: it is signed anew. */
 export class SigningKeysChanged extends ServiceError {
   constructor() {

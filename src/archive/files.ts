@@ -7,7 +7,7 @@ import {
 } from '../domain/archive/manifest.ts'
 import { hashFromHex, hashToHex, sha256 } from '../domain/hash.ts'
 import type { Hash, LogIdentity } from '../domain/model.ts'
-import { ServiceError, TooLarge } from '../errors.ts'
+import { NotGiven, ServiceError, TooLarge } from '../errors.ts'
 import type { ArchiveCodec, ArchivedLog, ArchiveFileKind, ArchivePlace } from '../ports.ts'
 
 /** A file is cut behind the leaf that reaches one of these: from the same leaf on always the same file. */
@@ -97,7 +97,7 @@ export async function getHeld(
   wanted: WantedFile,
   signal: AbortSignal,
 ): Promise<Buffer> {
-  const newest = await orTooLarge(place.get(path, wanted.maxBytes, signal))
+  const newest = await orUnread(place.get(path, wanted.maxBytes, signal))
   const problem = problemOf(newest, wanted)
   if (problem === null && Buffer.isBuffer(newest)) return newest
   // The first was there before anybody knew its name.
@@ -105,7 +105,7 @@ export async function getHeld(
   for (const version of versions) {
     if (wanted.bytes === null ? version.bytes > wanted.maxBytes : version.bytes !== wanted.bytes) continue
     signal.throwIfAborted()
-    const content = await orTooLarge(version.read(wanted.maxBytes, signal))
+    const content = await orUnread(version.read(wanted.maxBytes, signal))
     if (problemOf(content, wanted) !== null || !Buffer.isBuffer(content)) continue
     place.remark(
       `${path} ${problem} in its newest version: somebody hid it. The version ${version.id} is the right one, and was read`,
@@ -117,6 +117,7 @@ export async function getHeld(
       'PLACE_UNAVAILABLE',
       `${path} is missing at ${place.name}, and so is all of its archive that was there before: the place went away, or somebody removed the archive`,
     )
+  if (newest instanceof NotGiven) throw new NotGiven(`${path}: ${newest.message}`, { cause: newest })
   const none = versions.length > 1 ? `, and none of its ${versions.length} versions is right` : ''
   throw damaged(path, `${problem}${none}`)
 }
@@ -129,22 +130,24 @@ async function isGone(place: ArchivePlace, path: string, signal: AbortSignal): P
   const id = path.slice(0, path.indexOf('/'))
   const manifest = `${id}/${MANIFEST_NAME}`
   if (path === manifest) return !(await place.folders(signal)).includes(id)
-  const found = await orTooLarge(place.get(manifest, MAX_MANIFEST_BYTES, signal))
+  const found = await orUnread(place.get(manifest, MAX_MANIFEST_BYTES, signal))
   return found === null && (await place.versions(manifest, signal)).length === 0
 }
 
-type Read = Buffer | 'too large' | null
+export type Read = Buffer | 'too large' | NotGiven | null
 
 /** Throws what reading throws. */
-export const orTooLarge = (read: Promise<Buffer | null>): Promise<Read> =>
+export const orUnread = (read: Promise<Buffer | null>): Promise<Read> =>
   read.catch((error: unknown) => {
     if (error instanceof TooLarge) return 'too large' as const
+    if (error instanceof NotGiven) return error
     throw error
   })
 
 /** What is wrong with it; null: nothing. */
 function problemOf(content: Read, { bytes, maxBytes, sha256: hash }: WantedFile): string | null {
   if (content === null) return 'is missing'
+  if (content instanceof NotGiven) return 'cannot be read'
   if (content === 'too large') return `has more than ${maxBytes} bytes`
   if (bytes !== null && content.length !== bytes) return `has ${content.length} bytes, not ${bytes}`
   return sha256(content) === hash ? null : 'has another SHA-256'

@@ -4,9 +4,9 @@ import { canonicalize } from '../domain/canonicalJson.ts'
 import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
 import { hashFromHex, hashToHex, sha256 } from '../domain/hash.ts'
 import type { Hash } from '../domain/model.ts'
-import { ServiceError } from '../errors.ts'
+import { NotGiven, ServiceError } from '../errors.ts'
 import type { PlacedVersion } from '../ports.ts'
-import { damaged, orTooLarge } from './files.ts'
+import { damaged, orUnread } from './files.ts'
 import {
   type ArchiveReader,
   checkPart,
@@ -46,7 +46,7 @@ export async function findArchive(
   const versions = await place.versions(nameOfManifest(id), signal)
   const [only] = versions
   if (only === undefined || (versions.length === 1 && only.isNewest)) return await openArchive(reader, id)
-  const { candidates, problem } = await readCandidates(reader, id, versions)
+  const { candidates, problem } = await readCandidates(reader, id, versions, keys)
   const chosen = candidates.length === 1 ? candidates[0] : await choose(reader, id, candidates, keys, say)
   if (chosen === undefined)
     throw problem ?? damaged(nameOfManifest(id), `has ${versions.length} versions, and none is good`)
@@ -60,35 +60,45 @@ function remarkOn(id: string, versions: readonly PlacedVersion[], { version, has
   return `${nameOfManifest(id)} ${what}: somebody hid it. The version ${version.id} with the SHA-256 ${hashToHex(hash)} is good, and was read`
 }
 
-/** Each different one once, the newest first, and what is wrong with the newest of the others. */
+/**
+ * Each different one once, the newest first, and what is wrong with the newest of the others. What one says of its own roots and
+ * notes must hold; and where keys tell whose notes count, those with fewer of them, which anybody can make, count as none.
+ */
 async function readCandidates(
   { place, signal }: ArchiveReader,
   id: string,
   versions: readonly PlacedVersion[],
+  keys: readonly VerifierKey[],
 ): Promise<{ readonly candidates: readonly Candidate[]; readonly problem: ServiceError | null }> {
   const known = new Set<Hash>()
-  const candidates: Candidate[] = []
+  let candidates: Candidate[] = []
+  const areMore = false
   let problem: ServiceError | null = null
   for (const version of versions) {
     signal.throwIfAborted()
-    const bytes = await orTooLarge(version.read(MAX_MANIFEST_BYTES, signal))
-    if (bytes === null) continue
+    const bytes = await orUnread(version.read(MAX_MANIFEST_BYTES, signal))
+    if (bytes instanceof NotGiven) problem ??= bytes
+    if (bytes === null || bytes instanceof NotGiven) continue
     const hash = bytes === 'too large' ? null : sha256(bytes)
     if (hash !== null && known.has(hash)) continue
     try {
       const { manifest, manifestHash } = readManifest(id, bytes)
       known.add(manifestHash)
-      candidates.push({ version, hash: manifestHash, core: coreOf(manifest), signed: signedIn(manifest) })
+      for (const log of manifest.logs) checkPart(id, log, hashFromHex(log.rootHash), keys)
+      const signed = signedIn(manifest)
+      const most = keys.length === 0 ? signed : (candidates[0]?.signed ?? signed)
+      if (signed > most) candidates = []
+      if (signed >= most) candidates.push({ version, hash: manifestHash, core: coreOf(manifest), signed })
     } catch (error) {
       if (!isBad(error)) throw error
       problem ??= error
     }
-    if (candidates.length > MAX_MANIFESTS)
-      throw new ServiceError(
-        'ARCHIVE_AMBIGUOUS',
-        `${nameOfManifest(id)} has more than ${MAX_MANIFESTS} different versions in ${place.name}`,
-      )
   }
+  if (areMore)
+    throw new ServiceError(
+      'ARCHIVE_AMBIGUOUS',
+      `${nameOfManifest(id)} has more than ${MAX_MANIFESTS} different versions in ${place.name}`,
+    )
   return { candidates, problem }
 }
 
@@ -127,13 +137,9 @@ async function choose(
     }
     return found
   }
-  // Without the files first: roots and notes are within.
-  const plausible = await good(candidates, async ({ manifest }) => {
-    for (const log of manifest.logs) checkPart(id, log, hashFromHex(log.rootHash), keys)
-  })
   // Taking notes away makes no other archive, and no better one.
-  const bestOfEach = [...new Set(plausible.map(({ core }) => core))].flatMap((core) =>
-    plausible
+  const bestOfEach = [...new Set(candidates.map(({ core }) => core))].flatMap((core) =>
+    candidates
       .filter((candidate) => candidate.core === core)
       .sort((a, b) => b.signed - a.signed)
       .slice(0, 1),
@@ -174,7 +180,8 @@ async function reopen(
   id: string,
   { version, hash }: Candidate,
 ): Promise<OpenedArchive> {
-  const bytes = await orTooLarge(version.read(MAX_MANIFEST_BYTES, signal))
+  const bytes = await orUnread(version.read(MAX_MANIFEST_BYTES, signal))
+  if (bytes instanceof NotGiven) throw bytes
   if (bytes === null) throw damaged(nameOfManifest(id), `lost its version ${version.id} while it was read`)
   const opened = readManifest(id, bytes)
   if (opened.manifestHash === hash) return opened

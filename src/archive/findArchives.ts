@@ -2,7 +2,7 @@
 import type { Manifest } from '../domain/archive/manifest.ts'
 import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
 import { hashFromHex, hashToHex } from '../domain/hash.ts'
-import { ServiceError } from '../errors.ts'
+import { NotGiven, ServiceError } from '../errors.ts'
 import type { ArchivePlace } from '../ports.ts'
 import type { FoundArchive } from './chain.ts'
 import { damaged } from './files.ts'
@@ -193,7 +193,7 @@ const ofOneArchive: ReadonlySet<string> = new Set([
 
 /** And not of its place. */
 const isOfOneArchive = (error: unknown): error is ServiceError =>
-  error instanceof ServiceError && ofOneArchive.has(error.code)
+  error instanceof NotGiven || (error instanceof ServiceError && ofOneArchive.has(error.code))
 
 /** Of what is only damaged; where somebody signed what he should not, nobody should go on without a thought. */
 const withRemedy = (error: ServiceError, id: string): ServiceError =>

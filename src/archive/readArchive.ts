@@ -15,9 +15,9 @@ import { hashFromHex, hashToHex, sha256 } from '../domain/hash.ts'
 import { appendLeaves, frontierFromBase64, rootOf } from '../domain/merkle.ts'
 import { type Frontier, type Hash, type LeafIndex, leafIndex } from '../domain/model.ts'
 import { verifyConsistency } from '../domain/proofs.ts'
-import { ServiceError } from '../errors.ts'
+import { NotGiven, ServiceError } from '../errors.ts'
 import type { ArchiveCodec, ArchivePlace } from '../ports.ts'
-import { damaged, getHeld, getLines, orTooLarge } from './files.ts'
+import { damaged, getHeld, getLines, orUnread } from './files.ts'
 import { endOf, startOf } from './leafEnds.ts'
 import { type ClaimedRoot, checkpointsIn, claimOf, RootChecker } from './rootChecker.ts'
 
@@ -40,7 +40,9 @@ export async function openArchive(
   { place, signal }: Omit<ArchiveReader, 'codec'>,
   id: string,
 ): Promise<OpenedArchive | null> {
-  const bytes = await orTooLarge(place.get(nameOfManifest(id), MAX_MANIFEST_BYTES, signal))
+  const bytes = await orUnread(place.get(nameOfManifest(id), MAX_MANIFEST_BYTES, signal))
+  if (bytes instanceof NotGiven)
+    throw new NotGiven(`${nameOfManifest(id)}: ${bytes.message}`, { cause: bytes })
   return bytes === null ? null : readManifest(id, bytes)
 }
 

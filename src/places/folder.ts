@@ -1,11 +1,12 @@
 import { constants } from 'node:fs'
-import { access, link, readFile, unlink } from 'node:fs/promises'
+import { access, link, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { MAX_NOTE_BYTES } from '../domain/evidence/note.ts'
 import { notePath } from '../domain/evidence/notePlace.ts'
 import { LogNotTaken, ServiceError } from '../errors.ts'
 import type { NotePlace, Placement } from '../ports.ts'
 import { createCallLimit } from './callLimit.ts'
-import { draftIn, makeFolders, syncFolder, systemCode, writeSynced } from './folders.ts'
+import { draftIn, makeFolders, readBounded, syncFolder, systemCode, writeSynced } from './folders.ts'
 import { judgeHeld, originOrConflict } from './held.ts'
 
 /** Notes are for everybody to read. */
@@ -76,8 +77,8 @@ async function isUsable(folder: string): Promise<boolean> {
 async function file(folder: string, relative: string, note: string): Promise<Placement> {
   const path = join(folder, relative)
   const directory = dirname(path)
-  const held = await contentOf(path)
-  if (held !== null) return judgeHeld(note, held, `the file ${relative}`)
+  const held = await heldAt(path, relative, note)
+  if (held !== null) return held
   await makeFolders(folder, directory, modes)
   const draft = draftIn(directory)
   try {
@@ -86,9 +87,9 @@ async function file(folder: string, relative: string, note: string): Promise<Pla
     await link(draft, path)
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error
-    const other = await contentOf(path)
+    const other = await heldAt(path, relative, note)
     if (other === null) throw error
-    return judgeHeld(note, other, `the file ${relative}`)
+    return other
   } finally {
     await unlink(draft).catch((error: unknown) => {
       if (systemCode(error) !== 'ENOENT') throw error
@@ -98,11 +99,12 @@ async function file(folder: string, relative: string, note: string): Promise<Pla
   return { outcome: 'held' }
 }
 
-async function contentOf(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return null
-    throw error
-  }
+/** What is larger than any note says something else; what is no file, somebody may take away. */
+async function heldAt(path: string, relative: string, note: string): Promise<Placement | null> {
+  const found = await readBounded(path, MAX_NOTE_BYTES)
+  if (found === 'none') return null
+  const name = `the file ${relative}`
+  if (found === 'no file') throw new LogNotTaken(`${name} is no file`)
+  if (found === 'too large') return { outcome: 'conflict', detail: `${name} is too large for a note` }
+  return judgeHeld(note, found.toString('utf8'), name)
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { constants } from 'node:fs'
 import { mkdir, open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
@@ -44,3 +45,23 @@ export async function syncFolder(path: string): Promise<void> {
 /** The system's own, such as ENOENT. */
 export const systemCode = (error: unknown): string =>
   error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
+
+/** What a name has that is no file, or is larger than it may be: neither can be waited for. */
+export type FileContent = Buffer | 'none' | 'no file' | 'too large'
+
+/** Bounded in memory, and does not wait for what has no end, or no beginning. Throws the system's errors. */
+export async function readBounded(path: string, maxBytes: number): Promise<FileContent> {
+  try {
+    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    try {
+      const found = await handle.stat()
+      if (!found.isFile()) return 'no file'
+      return found.size > maxBytes ? 'too large' : await handle.readFile()
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return 'none'
+    throw error
+  }
+}

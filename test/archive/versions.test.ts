@@ -130,6 +130,23 @@ describe.skipIf(missing !== null)('an archive in a bucket', () => {
       ...{ archiveId: kept.id, logId, manifestHash: hexOf(kept.bytes), position: null },
     })
 
+  it('is not hidden by manifests that nobody signed, however many and whatever they say', {
+    timeout: 60_000,
+  }, async () => {
+    const kept = await makeArchive()
+    const unsigned = kept.manifest.logs.map((log) => ({ ...log, note: null, consistency: [] }))
+    const manifestWith = (changes: Partial<Manifest>): Buffer =>
+      Buffer.from(`${canonicalize({ ...kept.manifest, ...changes })}\n`)
+    await kept.put('manifest.json', manifestWith({ createdAt: kept.manifest.createdAt + 1, logs: unsigned }))
+    const good = { manifestHash: hexOf(kept.bytes), remarks: [expect.stringContaining('somebody hid it')] }
+    expect(await verify(kept)).toEqual(good)
+    const junk = unsigned.map((log) => ({ ...log, rootHash: '00'.repeat(32) }))
+    for (let number = 0; number < 101; number++)
+      await kept.put('manifest.json', manifestWith({ createdAt: 1_000 + number, logs: junk }))
+    expect(await verify(kept)).toEqual(good)
+    expect((await recoverFrom([kept.open()])).report).toMatchObject({ logs: [{ leaves: '30' }] })
+  })
+
   it('is read as it is, without a remark, where nothing hides it', async () => {
     const kept = await makeArchive()
     expect(await verify(kept)).toEqual({ manifestHash: hexOf(kept.bytes), remarks: [] })

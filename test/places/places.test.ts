@@ -11,6 +11,7 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
@@ -32,6 +33,7 @@ import type { HeldNote } from '../../src/evidence/auditNotes.ts'
 import { createRecordProducer } from '../../src/kafka/record-producer.ts'
 import { createTargetReader } from '../../src/kafka/target-reader.ts'
 import { createBucketPlace } from '../../src/places/bucket.ts'
+import { createCallLimit } from '../../src/places/callLimit.ts'
 import { createFolderPlace } from '../../src/places/folder.ts'
 import { heldNotes } from '../../src/places/heldNotes.ts'
 import { createTopicPlace } from '../../src/places/topic.ts'
@@ -42,7 +44,6 @@ import { lastingPorts } from '../../stack/ports.ts'
 import { usePlatform } from '../activities/fixture.ts'
 import { taken, testKey } from '../domain/evidence/keys.ts'
 import { checkpointAt, ORIGIN, oldKey } from '../domain/evidence/sampleLog.ts'
-import { until } from '../support/platform.ts'
 import { type S3Server, s3Missing, startS3Server } from '../support/s3.ts'
 import { startWitness, type Witness, witnessMissing } from '../support/witness.ts'
 
@@ -122,6 +123,18 @@ describe('a folder', () => {
     expect(await place.place(noteAt(11, 'no note'), context)).toMatchObject({ outcome: 'conflict' })
   })
 
+  it('waits for nothing that is no file, and reads nothing that is larger than a note', async () => {
+    expect(spawnSync('mkfifo', [fileOf(12)]).status).toBe(0)
+    const found = await place.place(noteAt(12), context).catch((error: unknown) => error)
+    rmSync(fileOf(12))
+    expect(found).toMatchObject(notTaken('is no file'))
+    writeFileSync(fileOf(13), '')
+    truncateSync(fileOf(13), 2 ** 40)
+    expect(await place.place(noteAt(13), context)).toMatchObject({
+      ...{ outcome: 'conflict', detail: expect.stringMatching(/is too large for a note/) },
+    })
+  })
+
   it('that is not there is waited for, and not made: it may be a disk', async () => {
     const away = createFolderPlace('away', join(folder, 'unmounted'))
     await expect(away.place(noteAt(5), context)).rejects.toMatchObject(unavailable('ENOENT'))
@@ -152,14 +165,16 @@ describe('a folder that does not take some logs', () => {
 
   it.each<[string, (file: string) => void, string]>([
     ['a file where its folder would be', (file) => writeFileSync(dirname(file), ''), 'ENOTDIR'],
-    ['a folder with the name of the note', (file) => mkdirSync(file, { recursive: true }), 'EISDIR'],
+    ['a folder with the name of the note', (file) => mkdirSync(file, { recursive: true }), 'is no file'],
     ['a link to itself', (file) => symlinkSync(dirname(file), dirname(file)), 'ELOOP'],
   ])('%s: it says so of the log, and takes others', async (name, spoil, code) => {
     const { note, file } = other(encodeURIComponent(name), 5)
     mkdirSync(dirname(dirname(file)), { recursive: true })
     spoil(file)
     await expect(place.place(note, context)).rejects.toMatchObject(notTaken(code))
-    expect(await place.place(other(`beside-${code}`, 5).note, context)).toEqual({ outcome: 'held' })
+    expect(await place.place(other(`beside-${encodeURIComponent(code)}`, 5).note, context)).toEqual({
+      outcome: 'held',
+    })
   })
 
   it('a name that is longer than the disk takes is about the log', async () => {
@@ -167,31 +182,33 @@ describe('a folder that does not take some logs', () => {
       notTaken('ENAMETOOLONG'),
     )
   })
+})
 
-  it('what hangs takes one thread, however often it is tried, and keeps nobody else from his', async () => {
-    const { note, file } = other('hangs', 5)
-    mkdirSync(dirname(file), { recursive: true })
-    spawnSync('mkfifo', [file])
-    const hangs = () => expect(place.place(note, context)).rejects.toMatchObject(unavailable('hangs'))
-    await hangs()
-    const startedAt = performance.now()
-    for (let attempt = 0; attempt < 50; attempt++) await hangs()
-    expect(await place.place(other('beside-hanging', 5).note, context)).toEqual({ outcome: 'held' })
-    expect(performance.now() - startedAt).toBeLessThan(300)
-    // Somebody writes into it at last: what was said is judged, and the name is free.
-    writeFileSync(file, note.note)
-    rmSync(file)
-    await until(
-      () =>
-        place.place(note, context).then(
-          ({ outcome }) => outcome === 'held',
-          () => false,
-        ),
-      5_000,
-      () => 'it hangs still',
-    )
-    expect(readFileSync(file, 'utf8')).toBe(note.note)
+it('a call that hangs takes one thread, however often it is tried, and keeps nobody else from his', async () => {
+  const calls = createCallLimit({ atOnce: 2, limitMs: 300 })
+  let answer: (value: string) => void = () => undefined
+  const stuck = new Promise<string>((resolve) => {
+    answer = resolve
   })
+  let begun = 0
+  const hangs = () =>
+    expect(
+      calls.run('a', signal, () => {
+        begun++
+        return stuck
+      }),
+    ).rejects.toMatchObject(unavailable('hangs'))
+  await hangs()
+  const startedAt = performance.now()
+  for (let attempt = 0; attempt < 50; attempt++) await hangs()
+  expect(await calls.run('b', signal, async () => 'beside it')).toBe('beside it')
+  expect(performance.now() - startedAt).toBeLessThan(300)
+  expect(begun).toBe(1)
+  // The disk answers at last: the name is free.
+  answer('late')
+  await stuck
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(await calls.run('a', signal, async () => 'again')).toBe('again')
 })
 
 describe('a topic', () => {

@@ -7,8 +7,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DeleteObjectCommand, ListObjectVersionsCommand } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { getHeld } from '../../src/archive/files.ts'
 import { sha256 } from '../../src/domain/hash.ts'
 import type { S3Place } from '../../src/domain/s3Place.ts'
+import { createBucketArchives } from '../../src/places/archives/bucket.ts'
+import { createRemarks } from '../../src/places/archives/remarks.ts'
 import { createObjectStore, type ObjectStore } from '../../src/s3/objectStore.ts'
 import { type S3Server, s3Missing, startS3Server } from '../support/s3.ts'
 
@@ -163,6 +166,34 @@ describe('a server that goes silent is given up', () => {
     store.close()
     server.close()
     server.closeAllConnections()
+  })
+
+  it('does not give one object, and the older version of it: an archive reads that', async () => {
+    const good = Buffer.from('as it was put')
+    answer = (request, response) => {
+      const { searchParams } = new URL(request.url ?? '', 'http://x')
+      if (searchParams.has('versions'))
+        response.end(`<ListVersionsResult><IsTruncated>false</IsTruncated>
+          <Version><Key>a/file</Key><VersionId>two</VersionId><IsLatest>true</IsLatest><Size>${good.length}</Size></Version>
+          <Version><Key>a/file</Key><VersionId>one</VersionId><IsLatest>false</IsLatest><Size>${good.length}</Size></Version>
+        </ListVersionsResult>`)
+      else if (searchParams.get('versionId') === 'one') response.end(good)
+      else {
+        response.statusCode = 403
+        response.end('<Error><Code>InvalidObjectState</Code><Message>archived</Message></Error>')
+      }
+    }
+    const told: string[] = []
+    const remarks = createRemarks((text) => void told.push(text))
+    const place = createBucketArchives({ name: 's3://b', address: 's3://b' }, store, remarks)
+    const wanted = { bytes: good.length, maxBytes: good.length, sha256: sha256(good) }
+    expect(await getHeld(place, 'a/file', wanted, signal)).toEqual(good)
+    expect(told).toEqual([expect.stringMatching(/^a\/file cannot be read in its newest version/)])
+    const other = { ...wanted, sha256: sha256(Buffer.from('other')) }
+    await expect(getHeld(place, 'a/file', other, signal)).rejects.toMatchObject({
+      code: 'PLACE_UNAVAILABLE',
+      message: expect.stringMatching(/^a\/file: reading in the bucket b failed \(InvalidObjectState/),
+    })
   })
 
   it.each<[string, () => Promise<unknown>]>([

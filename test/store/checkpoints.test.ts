@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { sha256 } from '../../src/domain/hash.ts'
 import { leafIndex, offset } from '../../src/domain/model.ts'
+import { withClient } from '../support/database.ts'
 import { openLog, useStore } from './fixture.ts'
 
 const fixture = useStore('checkpoints')
@@ -32,6 +33,22 @@ test('a checkpoint is stored once and read back as it was', async () => {
   ).toEqual(stored)
   expect(await checkpoints.getCheckpoint(checkpoint.id)).toEqual(stored)
   for (const id of [randomUUID(), 'no uuid', '']) expect(await checkpoints.getCheckpoint(id)).toBeNull()
+})
+
+test('no note is larger than one can be, whoever writes it: readers would end with it', async () => {
+  const insert = (note: string, size: number) =>
+    withClient(fixture.database.appUrl, (client) =>
+      client.query(
+        `with c as (
+           insert into checkpoints (id, topic, partition, "offset", created_by) values (gen_random_uuid(), 't', null, null, 'x') returning id)
+         insert into checkpoint_positions (checkpoint_id, log_id, partition, "offset", size, root_hash, note)
+         select c.id, l.id, 0, 0, $2, decode(repeat('00', 32), 'hex'), $1 from c, (select id from partition_logs limit 1) l`,
+        [note, size],
+      ),
+    )
+  await openLog(fixture.store)
+  await expect(insert('x'.repeat(1_000_001), 0)).rejects.toMatchObject({ code: '23514' })
+  await expect(insert('x', -1)).rejects.toMatchObject({ code: '23514' })
 })
 
 test('the same id from many at once is stored once', async () => {

@@ -1,10 +1,17 @@
-import { ServiceError } from '../../errors.ts'
+import { NotGiven, ServiceError, TooLarge } from '../../errors.ts'
 import type { ArchivePlace, PlacedVersion } from '../../ports.ts'
-import { type ObjectStore, type ObjectVersion, VersionsRefused } from '../../s3/objectStore.ts'
+import { isOfOneObject, type ObjectStore, type ObjectVersion, VersionsRefused } from '../../s3/objectStore.ts'
 import type { Remarks } from './remarks.ts'
 
 /** Of one name: far more than anybody makes who means well. */
 const MAX_VERSIONS = 100_000
+
+/** An object can be there and be kept from whoever asks, by its encryption or its storage class. Throws NotGiven. */
+const given = (reading: Promise<Buffer | null>): Promise<Buffer | null> =>
+  reading.catch((error: unknown) => {
+    if (error instanceof TooLarge || !isOfOneObject(error)) throw error
+    throw new NotGiven(error.message, { cause: error })
+  })
 
 /**
  * A bucket, below its prefix; objects are locked when the place says so. Whoever may write there can put something newer over a
@@ -32,7 +39,7 @@ export function createBucketArchives(
     async put(path, content, signal) {
       await store.put(prefix + path, content, { signal, ...(lock !== null && { lock }) })
     },
-    get: (path, maxBytes, signal) => store.get(prefix + path, maxBytes, signal),
+    get: (path, maxBytes, signal) => given(store.get(prefix + path, maxBytes, signal)),
     async versions(path, signal) {
       const found: PlacedVersion[] = []
       for await (const { key, versionId, bytes, isNewest } of shown(prefix + path, signal)) {
@@ -42,7 +49,7 @@ export function createBucketArchives(
           throw new ServiceError('ARCHIVE_DAMAGED', `${path} has more than ${MAX_VERSIONS} versions`)
         found.push({
           ...{ id: versionId ?? 'without a name', bytes, isNewest },
-          read: (maxBytes, until) => store.get(key, maxBytes, until, versionId ?? undefined),
+          read: (maxBytes, until) => given(store.get(key, maxBytes, until, versionId ?? undefined)),
         })
       }
       return found

@@ -1,8 +1,8 @@
-import { constants, open, readdir, rename, stat, unlink } from 'node:fs/promises'
+import { readdir, rename, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { ServiceError, TooLarge } from '../../errors.ts'
 import type { ArchivePlace } from '../../ports.ts'
-import { draftIn, makeFolders, syncFolder, systemCode, writeSynced } from '../folders.ts'
+import { draftIn, makeFolders, readBounded, syncFolder, systemCode, writeSynced } from '../folders.ts'
 import { createRemarks } from './remarks.ts'
 
 /** Archives hold what people wrote. */
@@ -91,19 +91,10 @@ async function put(folder: string, name: string, content: Buffer): Promise<void>
 }
 
 async function get(path: string, maxBytes: number): Promise<Buffer | null> {
-  try {
-    // What is no file may have no end, or no beginning.
-    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
-    try {
-      const found = await handle.stat()
-      if (!found.isFile()) return null
-      if (found.size > maxBytes) throw new TooLarge(`a file has more than ${maxBytes} bytes`)
-      return await handle.readFile()
-    } finally {
-      await handle.close()
-    }
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return null
+  const found = await readBounded(path, maxBytes).catch((error: unknown) => {
+    if (systemCode(error) === 'ENOTDIR') return 'none' as const
     throw error
-  }
+  })
+  if (found === 'too large') throw new TooLarge(`a file has more than ${maxBytes} bytes`)
+  return Buffer.isBuffer(found) ? found : null
 }
