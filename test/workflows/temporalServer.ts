@@ -1,8 +1,8 @@
 /** A development server of a test's own, which it may stop, start again and configure. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { Connection } from '@temporalio/client'
+import { lastingPorts } from '../../stack/ports.ts'
 
 export interface OwnTemporal {
   readonly address: string
@@ -16,7 +16,7 @@ export async function ownTemporal(
   databaseFile: string,
   dynamicConfig: Readonly<Record<string, string>> = {},
 ): Promise<OwnTemporal> {
-  const port = await freePort()
+  const [port = 0] = await lastingPorts(1)
   const address = `127.0.0.1:${port}`
   const config = Object.entries(dynamicConfig).flatMap(([key, value]) => [
     '--dynamic-config-value',
@@ -28,7 +28,7 @@ export async function ownTemporal(
     async start() {
       const args = ['server', 'start-dev', '--headless', '--ip', '127.0.0.1', '--port', String(port)]
       child = spawn(executable, [...args, '--db-filename', databaseFile, ...config], { stdio: 'ignore' })
-      await untilServing(address)
+      await untilServing(address, child)
     },
     async kill() {
       if (child === null) return
@@ -40,12 +40,11 @@ export async function ownTemporal(
   }
 }
 
-async function untilServing(address: string): Promise<void> {
+async function untilServing(address: string, child: ChildProcess): Promise<void> {
   for (let attempt = 1; ; attempt++) {
+    if (child.exitCode !== null) throw new Error(`the Temporal server ended with ${child.exitCode}`)
     try {
-      const connection = await Connection.connect({ address, connectTimeout: '2s' })
-      await connection.workflowService.describeNamespace({ namespace: 'default' })
-      return await connection.close()
+      return await ask(address)
     } catch (error) {
       if (attempt >= 30) throw error
       await new Promise((resolve) => setTimeout(resolve, 200))
@@ -53,12 +52,13 @@ async function untilServing(address: string): Promise<void> {
   }
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
+async function ask(address: string): Promise<void> {
+  const connection = await Connection.connect({ address, connectTimeout: '2s' })
+  try {
+    await connection.withDeadline(Date.now() + 2_000, () =>
+      connection.workflowService.describeNamespace({ namespace: 'default' }),
+    )
+  } finally {
+    await connection.close()
+  }
 }
