@@ -42,7 +42,7 @@ const ADOPTED_BY = 'recovery'
 
 /**
  * Can be repeated, and goes on where it was broken off: what is there already is only compared. Throws BAD_REQUEST for no notes,
- * NOTE_REFUSED, ROOT_MISMATCH: the log is not the one that was signed.
+ * NOTE_REFUSED, SIGNING_KEY_REFUSED, ROOT_MISMATCH: the log is not the one that was signed.
  */
 export async function adoptNotes(deps: AdoptDependencies, options: AdoptOptions): Promise<AdoptionReport> {
   const { signal } = options
@@ -50,18 +50,24 @@ export async function adoptNotes(deps: AdoptDependencies, options: AdoptOptions)
     throw new ServiceError('BAD_REQUEST', 'There is no note: nothing could be compared')
   const held = await readHeldNotes(options.notes, options.keys, signal)
   const states = await deps.logs.allLogs()
-  const known = [...held].filter(([origin]) => logOf(states, origin) !== null).map(([, roots]) => roots)
-  const periods = await withKeysOf(deps.signingKeys, known)
-  const logs: AdoptedLogView[] = []
+  const compared: ComparedLog[] = []
   const withoutLog: string[] = []
   for (const [origin, roots] of [...held].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const log = logOf(states, origin)
     if (log === null) withoutLog.push(origin)
     else {
       options.say(`${origin}: ${roots.length} notes`)
-      logs.push(await adoptLog(deps, log, origin, roots, { periods, signal }))
+      compared.push(await compareLog(deps, { log, origin, roots }, signal))
     }
   }
+  // All roots hold: only now something is written.
+  const periods = await withKeysOf(
+    deps.signingKeys,
+    options.keys,
+    compared.map(({ roots }) => roots),
+  )
+  const logs: AdoptedLogView[] = []
+  for (const log of compared) logs.push(await adoptLog(deps, log, periods, signal))
   const complete = withoutLog.length === 0 && logs.every(({ waiting }) => waiting.length === 0)
   return { logs, withoutLog, complete }
 }
@@ -74,23 +80,27 @@ function logOf(states: readonly LogState[], origin: string): LogState | null {
 }
 
 /**
- * A key that came after the newest archive is not in the database. Its notes are believed, since it was given: it followed the keys
- * that are known, in the order in which keys signed, and begins now, as nobody knows when it did. Of several each but the last has
- * a ms. Throws SIGNING_KEY_REFUSED.
+ * A key that came after the newest archive is not in the database. Its notes are believed, since it was given: it follows the keys
+ * that are known, in the order of `given`, and begins now, as nobody knows when it did. Of several each but the last has a ms.
+ * Throws SIGNING_KEY_REFUSED for an order in which the logs were not signed.
  */
 async function withKeysOf(
   store: Pick<SigningKeyStore, 'keyState' | 'changeKeys'>,
+  given: readonly VerifierKey[],
   logs: readonly (readonly HeldRoot[])[],
 ): Promise<readonly KeyPeriod[]> {
   const state = await store.keyState()
   const isUnknown = ({ text }: VerifierKey, { periods }: KeyState): boolean =>
     periods.every(({ key }) => key.text !== text)
-  const keys = inOrderOfSigning(logs)
-  if (!keys.some((key) => isUnknown(key, state))) return state.periods
+  const signers = new Set(logs.flat().flatMap(({ signedBy }) => signedBy.map(({ text }) => text)))
+  const keys = given.filter(({ text }) => signers.has(text))
+  const unknown = keys.filter((key) => isUnknown(key, state))
+  if (unknown.length === 0) return state.periods
+  for (const roots of logs) requireOrder(unknown, roots)
   const changed = await store.changeKeys((now) => {
     let { periods } = now
     let fromMs = Math.max(now.nowMs, (now.lastSignedMs ?? 0) + 1)
-    for (const key of keys.filter((each) => isUnknown(each, now))) {
+    for (const key of unknown.filter((each) => isUnknown(each, now))) {
       const rotated = rotateKey(periods, { key, fromMs, overlapMs: 0 })
       if (!rotated.ok)
         throw new ServiceError('SIGNING_KEY_REFUSED', `${key.name}+${key.keyId}: ${rotated.detail}`)
@@ -102,54 +112,73 @@ async function withKeysOf(
   return changed.periods
 }
 
-/** Roots of a log come by size: of two keys the one that signed first is the older. Fewer are before it than before the other. */
-function inOrderOfSigning(logs: readonly (readonly HeldRoot[])[]): readonly VerifierKey[] {
-  const after = new Map<string, { readonly key: VerifierKey; readonly before: Set<string> }>()
-  for (const roots of logs) {
-    const seen = new Set<string>()
-    for (const { signedBy } of roots)
-      for (const key of signedBy) {
-        const entry = after.get(key.text) ?? { key, before: new Set<string>() }
-        after.set(key.text, entry)
-        if (!seen.has(key.text)) for (const other of seen) entry.before.add(other)
-        seen.add(key.text)
-      }
+/** What is written down stays for ever, and the last key is the one that signs on: so nothing is guessed. */
+function requireOrder(keys: readonly VerifierKey[], roots: readonly HeldRoot[]): void {
+  const first = (key: VerifierKey): number =>
+    roots.findIndex(({ signedBy }) => signedBy.some(({ text }) => text === key.text))
+  const seen = keys.filter((key) => first(key) >= 0)
+  for (const [index, key] of seen.entries()) {
+    const before = seen[index - 1]
+    if (before !== undefined && first(before) > first(key))
+      throw new ServiceError(
+        'SIGNING_KEY_REFUSED',
+        `${key.name}+${key.keyId} signed before ${before.name}+${before.keyId}, which is given before it: give the keys in the order in which they followed each other, as GET /keys lists them`,
+      )
   }
-  return [...after.values()].sort((a, b) => a.before.size - b.before.size).map(({ key }) => key)
 }
 
-async function adoptLog(
+interface NotedLog {
+  readonly log: LogState
+  readonly origin: string
+  readonly roots: readonly HeldRoot[]
+}
+
+interface ComparedLog extends NotedLog {
+  /** Those that the log has arrived at, and no checkpoint of it has. */
+  readonly toAdopt: readonly HeldRoot[]
+  readonly view: Omit<AdoptedLogView, 'adopted'>
+}
+
+async function compareLog(
   deps: AdoptDependencies,
-  log: LogState,
-  origin: string,
-  roots: readonly HeldRoot[],
-  { periods, signal }: { readonly periods: readonly KeyPeriod[]; readonly signal: AbortSignal },
-): Promise<AdoptedLogView> {
+  { log, origin, roots }: NotedLog,
+  signal: AbortSignal,
+): Promise<ComparedLog> {
   const { logId, position } = log
   const stored = await deps.notes.signedSizes(logId)
-  const waiting: string[] = []
-  let provenTo: string | null = null
-  let [adopted, present] = [0, 0]
-  for (const note of roots) {
+  const arrived = roots.filter(({ size }) => size <= position.size)
+  for (const note of arrived) {
     signal.throwIfAborted()
-    if (note.size > position.size) {
-      waiting.push(String(note.size))
-      continue
-    }
     const root = await deps.reader.rootAt(logId, leafIndex(note.size))
     if (root !== note.root)
       throw new ServiceError(
         'ROOT_MISMATCH',
         `${note.name} says of ${origin} another root at ${note.size} leaves than the log has: ${hashToHex(root)}`,
       )
-    provenTo = String(note.size)
-    if (stored.has(note.size)) present++
-    else {
-      await adopt(deps, log, origin, note, periods)
-      adopted++
-    }
   }
-  return { origin, leaves: String(position.size), provenTo, adopted, present, waiting }
+  const toAdopt = arrived.filter(({ size }) => !stored.has(size))
+  const last = arrived.at(-1)
+  return {
+    ...{ log, origin, roots, toAdopt },
+    view: {
+      ...{ origin, leaves: String(position.size), present: arrived.length - toAdopt.length },
+      provenTo: last === undefined ? null : String(last.size),
+      waiting: roots.slice(arrived.length).map(({ size }) => String(size)),
+    },
+  }
+}
+
+async function adoptLog(
+  deps: AdoptDependencies,
+  { log, origin, toAdopt, view }: ComparedLog,
+  periods: readonly KeyPeriod[],
+  signal: AbortSignal,
+): Promise<AdoptedLogView> {
+  for (const note of toAdopt) {
+    signal.throwIfAborted()
+    await adopt(deps, log, origin, note, periods)
+  }
+  return { ...view, adopted: toAdopt.length }
 }
 
 async function adopt(

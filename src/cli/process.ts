@@ -19,9 +19,19 @@ export function endWithReaders(): void {
     })
 }
 
-/** Aborted by the first Ctrl-C or SIGTERM: the command comes to an end. A second one ends the process at once. */
+/** For what cannot be broken off, such as a call to a disk that hangs: it would keep the process. */
+const LONGEST_END_MS = 8_000
+
+/**
+ * Aborted by the first Ctrl-C or SIGTERM: the command comes to an end, and the process with it in any case. A second one ends the
+ * process at once.
+ */
 export function abortOnSignals(): AbortSignal {
   const interrupted = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interrupted.abort())
+  const interrupt = (): void => {
+    interrupted.abort()
+    setTimeout(() => process.exit(process.exitCode ?? 1), LONGEST_END_MS).unref()
+  }
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, interrupt)
   return interrupted.signal
 }

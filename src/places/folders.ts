@@ -65,3 +65,14 @@ export async function readBounded(path: string, maxBytes: number): Promise<FileC
     throw error
   }
 }
+
+/** A call to a disk that hangs cannot be broken off, but whoever waits for it can go on. */
+export function untilAborted<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(signal.reason)
+    signal.addEventListener('abort', stop, { once: true })
+    const over = (): void => signal.removeEventListener('abort', stop)
+    void work().then(resolve, reject).finally(over)
+  })
+}

@@ -8,6 +8,7 @@ import { ServiceError } from '../errors.ts'
 import type { HeldNote } from '../evidence/auditNotes.ts'
 import type { TargetReader, TopicDirectory } from '../ports.ts'
 import { createObjectStore, type S3Credentials } from '../s3/objectStore.ts'
+import { untilAborted } from './folders.ts'
 
 export interface HeldNoteClients {
   readonly s3Credentials: S3Credentials | null
@@ -49,18 +50,20 @@ const isNoteName = (name: string): boolean => name.endsWith('.note')
 /** Also of one file. What begins with a dot is a draft of somebody who died. */
 export async function* notesOfFolder(path: string, signal: AbortSignal): AsyncGenerator<HeldNote> {
   try {
-    if ((await stat(path)).isFile()) {
-      yield { where: path, bytes: await readFile(path), isNote: true }
+    if ((await untilAborted(() => stat(path), signal)).isFile()) {
+      yield { where: path, bytes: await untilAborted(() => readFile(path), signal), isNote: true }
       return
     }
-    const entries = await readdir(path, { recursive: true, withFileTypes: true })
+    const list = () => readdir(path, { recursive: true, withFileTypes: true })
+    const entries = await untilAborted(list, signal)
     for (const entry of entries) {
       signal.throwIfAborted()
       if (!entry.isFile() || entry.name.startsWith('.')) continue
       const where = join(entry.parentPath, entry.name)
       const isNote = isNoteName(entry.name)
-      if ((await stat(where)).size > MAX_NOTE_BYTES) yield { where, bytes: Buffer.alloc(0), isNote }
-      else yield { where, bytes: await readFile(where), isNote }
+      const { size } = await untilAborted(() => stat(where), signal)
+      if (size > MAX_NOTE_BYTES) yield { where, bytes: Buffer.alloc(0), isNote }
+      else yield { where, bytes: await untilAborted(() => readFile(where), signal), isNote }
     }
   } catch (error) {
     if (signal.aborted) throw error

@@ -11,7 +11,6 @@ import { createTerminal } from '../cli/terminal.ts'
 import { httpStatusOf, ServiceError } from '../errors.ts'
 
 const interrupted = abortOnSignals()
-const LAST_WORDS_MS = 1_000
 
 async function main(): Promise<number> {
   const terminal = createTerminal(process, { json: process.argv.includes('--json'), color: false })
@@ -70,5 +69,3 @@ async function tools(): Promise<ArchiveTools> {
 
 endWithReaders()
 process.exitCode = await main()
-// A call to a disk that hangs cannot be broken off, and would keep the process.
-if (interrupted.aborted) setTimeout(() => process.exit(), LAST_WORDS_MS).unref()

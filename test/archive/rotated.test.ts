@@ -9,11 +9,12 @@ import type { SigningKey } from '../../src/domain/evidence/noteKeys.ts'
 import { createDatabase } from '../../src/store/database.ts'
 import { createStore, type Store } from '../../src/store/store.ts'
 import { testKey } from '../domain/evidence/keys.ts'
-import { appendTo, openLog } from '../store/fixture.ts'
+import { appendTo, type OpenLog, openLog } from '../store/fixture.ts'
 import { trueEvents, verdict } from '../verification/trueLog.ts'
 import { key, recoverInto, useArchives } from './fixture.ts'
 
 const { platform, makeFolder, depsFor, archive, emptyDatabase } = useArchives('rotated')
+const apart = useArchives('rotated_apart')
 const signal = new AbortController().signal
 const second = testKey('example.com/ingest', 2)
 const third = testKey('example.com/ingest', 3)
@@ -28,6 +29,49 @@ async function sign(store: Store, topic: string, keys: readonly SigningKey[]): P
   const [position] = stored?.positions ?? []
   return { name: `${position?.size}.note`, text: position?.note ?? '' }
 }
+
+it('keys that signed different logs follow each other as they were given', async () => {
+  // A database of its own, whose keys nobody has rotated.
+  const { platform, makeFolder, archive, emptyDatabase } = apart
+  const [one, other] = [await openLog(platform.store), await openLog(platform.store)]
+  const notes: HeldNote[] = []
+  const grow = async (open: OpenLog, to: bigint, signer: SigningKey) => {
+    await appendTo(platform.store, open, trueEvents(open.position.nextOffset, to), to)
+    notes.push(await sign(platform.store, open.log.identity.topic, [signer]))
+  }
+  const folder = makeFolder()
+  for (const open of [one, other]) {
+    await grow(open, 20n, key)
+    await archive(folder, { topic: open.log.identity.topic })
+  }
+  await grow(one, 40n, second)
+  await grow(other, 40n, third)
+  const database = await emptyDatabase()
+  const keys = [key, second, third].map(({ verifierKey }) => verifierKey)
+  await recoverInto(database, folder, { notes, keys })
+  const connections = createDatabase({ url: database.appUrl })
+  try {
+    const store = createStore(connections)
+    const deps = { ...store, logs: store.queries }
+    const forged = notes.map((note) => (note === notes.at(-1) ? { ...note, text: `${note.text}x` } : note))
+    for (const open of [one, other]) {
+      const [log] = await store.reader.logsOf(open.log.identity.topic)
+      if (log === undefined) throw new Error('no log')
+      await appendTo(store, { log, position: log.position }, trueEvents(20n, 40n), 40n)
+    }
+    // What ends without adopting writes no key down.
+    const options = { keys, say: () => undefined, signal }
+    await expect(adoptNotes(deps, { ...options, notes: forged })).rejects.toMatchObject({
+      code: 'NOTE_REFUSED',
+    })
+    expect((await store.signingKeys.keyState()).periods).toHaveLength(1)
+    expect(await adoptNotes(deps, { ...options, notes })).toMatchObject({ complete: true })
+    const { periods } = await store.signingKeys.keyState()
+    expect(periods.at(-1)).toMatchObject({ key: { text: third.verifierKey.text }, untilMs: null })
+  } finally {
+    await connections.close()
+  }
+})
 
 it('two keys, one after the other, that no archive knows', async () => {
   const open = await openLog(platform.store)
@@ -45,7 +89,7 @@ it('two keys, one after the other, that no archive knows', async () => {
   await grow(100n, third)
 
   const database = await emptyDatabase()
-  const keys = [third, second, key].map(({ verifierKey }) => verifierKey)
+  const keys = [key, second, third].map(({ verifierKey }) => verifierKey)
   await recoverInto(database, folder, { notes, keys })
   const connections = createDatabase({ url: database.appUrl })
   try {
@@ -54,8 +98,11 @@ it('two keys, one after the other, that no archive knows', async () => {
     if (log === undefined) throw new Error('no log')
     const again = { log, position: log.position }
     await appendTo(store, again, trueEvents(40n, 100n), 100n)
-    const adopt = () =>
-      adoptNotes({ ...store, logs: store.queries }, { notes, keys, say: () => undefined, signal })
+    const adopt = (given = keys) =>
+      adoptNotes({ ...store, logs: store.queries }, { notes, keys: given, say: () => undefined, signal })
+    // The last key is the one that signs on: their order is not guessed.
+    await expect(adopt([...keys].reverse())).rejects.toMatchObject({ code: 'SIGNING_KEY_REFUSED' })
+    expect((await store.signingKeys.keyState()).periods).toHaveLength(1)
     expect(await adopt()).toMatchObject({
       complete: true,
       logs: [{ provenTo: '100', adopted: 3, present: 1 }],

@@ -2,7 +2,15 @@ import { readdir, rename, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { ServiceError, TooLarge } from '../../errors.ts'
 import type { ArchivePlace } from '../../ports.ts'
-import { draftIn, makeFolders, readBounded, syncFolder, systemCode, writeSynced } from '../folders.ts'
+import {
+  draftIn,
+  makeFolders,
+  readBounded,
+  syncFolder,
+  systemCode,
+  untilAborted,
+  writeSynced,
+} from '../folders.ts'
 import { createRemarks } from './remarks.ts'
 
 /** Archives hold what people wrote. */
@@ -63,16 +71,6 @@ async function guarded<T>(
       },
     )
   }
-}
-
-function untilAborted<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(signal.reason)
-    signal.addEventListener('abort', stop, { once: true })
-    const over = (): void => signal.removeEventListener('abort', stop)
-    void work().then(resolve, reject).finally(over)
-  })
 }
 
 async function put(folder: string, name: string, content: Buffer): Promise<void> {

@@ -16,7 +16,7 @@ import type {
   RestoredPosition,
 } from '../../ports.ts'
 import { ChunkPool } from '../chunks.ts'
-import { guarded } from '../failure.ts'
+import { guarded, sqlStateOf } from '../failure.ts'
 import { newestMigration, readJournal } from '../migrate.ts'
 import { parseDatabaseUrl } from '../roles.ts'
 import { onlyRow } from '../transaction.ts'
@@ -80,12 +80,36 @@ export async function openRecovery(ownerUrl: string, signal: AbortSignal): Promi
     signal.addEventListener('abort', cutLater, { once: true })
     await commit()
   }
-  await guarded('connecting', () => client.connect())
-  await guarded('connecting', () => client.query(SETTINGS))
+  await asOwner('connecting', () => client.connect())
+  await asOwner('connecting', () => client.query(SETTINGS))
   return {
-    tablesInUse: () => guarded('looking whether the database is empty', () => tablesInUse(client)),
-    inTransaction: (work) => guarded('recovering', () => inTransaction(client, work, committing)),
+    tablesInUse: () => asOwner('looking whether the database is empty', () => tablesInUse(client)),
+    inTransaction: (work) => asOwner('recovering', () => inTransaction(client, work, committing)),
     close: () => client.end(),
+  }
+}
+
+/** What an operator can mend, in words for him. */
+async function asOwner<T>(doing: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await guarded(doing, work)
+  } catch (error) {
+    switch (sqlStateOf(error)) {
+      case '3D000':
+        throw new ServiceError('BAD_REQUEST', 'There is no database of that name: pnpm db:migrate makes it')
+      case '42501':
+        throw new ServiceError(
+          'FORBIDDEN',
+          'Only the owner of the database may recover it: DATABASE_ADMIN_URL',
+        )
+      case '55P03':
+        throw new ServiceError(
+          'DATABASE_UNAVAILABLE',
+          'Somebody holds a lock in the database: a role of the platform runs on it, or another recovery. Nothing was written',
+        )
+      default:
+        throw error
+    }
   }
 }
 
