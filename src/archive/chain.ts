@@ -6,6 +6,7 @@ import type { ArchivePlace } from '../ports.ts'
 export interface FoundArchive {
   /** Where it lies, copies included; at least one. */
   readonly places: readonly ArchivePlace[]
+  /** What it says of its own roots and notes holds; its leaves have not been looked at. */
   readonly manifest: Manifest
 }
 

@@ -121,22 +121,6 @@ async function choose(
   say: (line: string) => void,
 ): Promise<Candidate | undefined> {
   say(`${nameOfManifest(id)} has ${candidates.length} versions that differ: looking for the good one`)
-  const failures: ServiceError[] = []
-  /** Throws nothing that is about the manifest: then it is not good. */
-  const good = async (of: readonly Candidate[], check: (opened: OpenedArchive) => Promise<void>) => {
-    const found: Candidate[] = []
-    for (const candidate of of) {
-      reader.signal.throwIfAborted()
-      try {
-        await check(await reopen(reader, id, candidate))
-        found.push(candidate)
-      } catch (error) {
-        if (!isBad(error)) throw error
-        failures.push(error)
-      }
-    }
-    return found
-  }
   // Taking notes away makes no other archive, and no better one.
   const bestOfEach = [...new Set(candidates.map(({ core }) => core))].flatMap((core) =>
     candidates
@@ -145,11 +129,20 @@ async function choose(
       .slice(0, 1),
   )
   if (bestOfEach.length === 1) return bestOfEach[0]
-  const proven = await good(bestOfEach, async (opened) => {
-    await verifyArchive(reader, opened, keys, say)
-  })
+  const proven: Candidate[] = []
+  let problem: ServiceError | null = null
+  for (const candidate of bestOfEach) {
+    reader.signal.throwIfAborted()
+    try {
+      await verifyArchive(reader, await reopen(reader, id, candidate), keys, say)
+      proven.push(candidate)
+    } catch (error) {
+      if (!isBad(error)) throw error
+      problem ??= error
+    }
+  }
   if (proven.length > 1) throw await ambiguous(reader, id, proven)
-  if (proven.length === 0 && failures[0] !== undefined) throw failures[0]
+  if (proven.length === 0 && problem !== null) throw problem
   return proven[0]
 }
 

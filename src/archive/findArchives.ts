@@ -1,5 +1,5 @@
 /** The archives that a recovery goes by. */
-import type { Manifest } from '../domain/archive/manifest.ts'
+import { isArchiveId, type Manifest } from '../domain/archive/manifest.ts'
 import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
 import { hashFromHex, hashToHex } from '../domain/hash.ts'
 import { NotGiven, ServiceError } from '../errors.ts'
@@ -36,8 +36,6 @@ export interface FoundArchives {
   /** Whose they are; null when no log is in them. */
   readonly instance: string | null
 }
-
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /**
  * Manifests with their signatures, and no leaf. Throws ARCHIVE_NOT_FOUND, what `findArchive` throws when no copy of an archive is
@@ -88,7 +86,7 @@ interface Copies {
 async function openAll(search: Search): Promise<ReadonlyMap<string, Copies>> {
   const all = new Map<string, Copies>()
   for (const place of search.places)
-    for (const id of (await place.folders(search.signal)).filter((name) => UUID.test(name))) {
+    for (const id of (await place.folders(search.signal)).filter(isArchiveId)) {
       const { opened, problem } = all.get(id) ?? { opened: [], problem: null }
       try {
         const found = await findArchive({ ...search, place }, id, search.keys, search.say)

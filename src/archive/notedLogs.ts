@@ -1,8 +1,7 @@
 /** Logs that only their notes tell of: what must not be contradicted when ingest goes on. */
+import { MAX_INT4 } from '../domain/archive/manifest.ts'
 import { type LogOrigin, parseOrigin } from '../domain/evidence/origin.ts'
 import { inOrder, type LogChain } from './chain.ts'
-
-const MAX_INT4 = 2 ** 31 - 1
 
 /**
  * The chains, and of each partition the newest log that notes tell of, where no archive holds it or a later one: a chain without

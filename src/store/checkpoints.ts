@@ -12,7 +12,7 @@ import type {
   SignedPosition,
 } from '../ports.ts'
 import type { Database } from './database.ts'
-import { AWAY } from './detached.ts'
+import { AWAY, runsAmong } from './detached.ts'
 import { guarded } from './failure.ts'
 import { holdKeys } from './signingKeys.ts'
 import { inTransaction, type Transaction } from './transaction.ts'
@@ -80,19 +80,17 @@ async function insert(tx: Transaction, checkpoint: NewCheckpoint): Promise<void>
   throw new ServiceError('DETACHED', 'The checkpoint ends among leaves that were detached while it was made')
 }
 
+/** Leaves of the block of 256 that a position `p` does not fill. */
+const LAST_BLOCK = { log: 'p.log_id', from: 'p.size - p.size % 256', to: 'p.size' }
+
 /**
  * A detachment writes down the leaf hashes around each checkpoint that it knows, and waits for those that are being stored. One
  * that was computed before it and comes after it would have a root that nobody can compute again.
  */
 const endsAmongAway = (id: string): SQL => sql`
   select from public.checkpoint_positions p
-   cross join lateral (
-     (select * from public.detached_leaves n
-       where n.log_id = p.log_id and n.from_leaf < p.size - p.size % 256 order by n.from_leaf desc limit 8)
-     union all
-     select * from public.detached_leaves n
-      where n.log_id = p.log_id and n.from_leaf >= p.size - p.size % 256 and n.from_leaf < p.size) l
-   where p.checkpoint_id = ${id} and p.size % 256 <> 0 and l.to_leaf > p.size - p.size % 256
+   cross join lateral ${sql.raw(runsAmong('leaf', LAST_BLOCK))} l
+   where p.checkpoint_id = ${id} and p.size % 256 <> 0
      and l.detachment in (select sequence from (${sql.raw(AWAY)}) away)
      and not exists (select from public.detached_hashes h where h.detachment = l.detachment and h.log_id = l.log_id
                         and h.from_leaf >= p.size - p.size % 256 and h.from_leaf < p.size)

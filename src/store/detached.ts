@@ -5,7 +5,7 @@ import { HASH_BYTES } from '../domain/hash.ts'
 import type { Hash, LogId } from '../domain/model.ts'
 import { ServiceError } from '../errors.ts'
 import { direct } from './bufferMethods.ts'
-import { smaller } from './int8.ts'
+import { larger, smaller } from './int8.ts'
 
 /**
  * Of each day the newest detachment of events, as long as no partition with events of that day is attached: whatever it is called,
@@ -32,13 +32,23 @@ export const AWAY = `
 /** A day that was detached, attached and detached again has a record of each time: as many are looked through for the newest. */
 const NEAR = 8
 
-/** Records of runs of the log $1 with leaves, or offsets, among [$2, $3): the last ones that begin before, and all that begin within. */
-const runsAmong = (by: 'leaf' | 'offset'): string => `(
+/** A part of a log, in SQL. */
+export interface PartText {
+  readonly log: string
+  readonly from: string
+  readonly to: string
+}
+
+/** Records of runs with leaves, or offsets, among [from, to): the last ones that begin before, and all that begin within. */
+export const runsAmong = (
+  by: 'leaf' | 'offset',
+  { log, from, to }: PartText = { log: '$1', from: '$2', to: '$3' },
+): string => `(
   select * from (
-    (select * from public.detached_leaves where log_id = $1 and from_${by} < $2 order by from_${by} desc limit ${NEAR})
+    (select * from public.detached_leaves where log_id = ${log} and from_${by} < ${from} order by from_${by} desc limit ${NEAR})
     union all
-    select * from public.detached_leaves where log_id = $1 and from_${by} >= $2 and from_${by} < $3) near
-   where to_${by} > $2)`
+    select * from public.detached_leaves where log_id = ${log} and from_${by} >= ${from} and from_${by} < ${to}) near
+   where to_${by} > ${from})`
 
 /** A part of a log, by leaves or by offsets; ends exclusive. */
 export type PartOfLog =
@@ -227,12 +237,10 @@ async function isBetweenRows(
   return rowCount === 0
 }
 
-const larger = (left: bigint, right: bigint): bigint => (left > right ? left : right)
-
 /** How many days with events are detached now, the first of them and the last; null when none is. */
 export async function detachedDays(pool: Pool): Promise<DetachedDays | null> {
   const { rows } = await pool.query<{ days: string; first: string | null; last: string | null }>(
-    `select count(*) as days, min(day)::text as first, max(day)::text as last from (${AWAY}) away where rows > 0`,
+    `select count(*) as days, min(day)::text as first, max(day)::text as last from (${AWAY}) away`,
   )
   const { days = '0', first = null, last = null } = rows[0] ?? {}
   return first === null || last === null ? null : { days: Number(days), first, last }

@@ -32,3 +32,9 @@ export function smaller<T extends bigint>(a: T, b: T): T {
   if (a < b) return a
   return b
 }
+
+/** Math.max for bigints, keeping their brand. */
+export function larger<T extends bigint>(a: T, b: T): T {
+  if (a > b) return a
+  return b
+}

@@ -3,13 +3,12 @@ import { cpSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, it } from 'vitest'
 import { openArchive, reopenArchive } from '../../src/archive/readArchive.ts'
-import { ServiceError } from '../../src/errors.ts'
 import { createFolderArchives } from '../../src/places/archives/folder.ts'
 import type { ArchivePlace } from '../../src/ports.ts'
 import { appendTo, openLog } from '../store/fixture.ts'
 import { type TestDatabase, withClient } from '../support/database.ts'
 import { trueEvents } from '../verification/trueLog.ts'
-import { recoverInto, useArchives } from './fixture.ts'
+import { codeOf, recoverInto, useArchives } from './fixture.ts'
 
 const { platform, makeFolder, archive, checkpoint, emptyDatabase } = useArchives('gone')
 const signal = new AbortController().signal
@@ -48,12 +47,6 @@ function placeThat(folder: string, happens: (folder: string, name: string) => vo
   }
 }
 
-const said = (work: Promise<unknown>): Promise<string> =>
-  work.then(
-    () => 'done',
-    (error: unknown) => (error instanceof ServiceError ? `${error.code}: ${error.message}` : String(error)),
-  )
-
 const goesAway = (folder: string): void => renameSync(folder, `${folder}.away`)
 /** What is left is the folder that it was mounted on. */
 const isUnmounted = (folder: string): void => {
@@ -68,7 +61,7 @@ it.each([
 ])('%s', async (_name, happens, wanted) => {
   const folder = copy()
   const places = [placeThat(folder, happens)]
-  expect(await said(recoverInto(empty, folder, { places }))).toMatch(wanted)
+  expect(await codeOf(recoverInto(empty, folder, { places }))).toMatch(wanted)
   rmSync(`${folder}.away`, { recursive: true, force: true })
   const { rowCount } = await withClient(empty.adminUrl, (client) =>
     client.query('select from partition_logs'),
@@ -102,7 +95,7 @@ it('a manifest that is looked at again is damaged only where the rest of its arc
   const reader = { place: createFolderArchives(folder), signal }
   const opened = await openArchive(reader, source.id)
   if (opened === null) throw new Error('no archive')
-  const again = () => said(reopenArchive(reader, source.id, opened.manifestHash))
+  const again = () => codeOf(reopenArchive(reader, source.id, opened.manifestHash))
   expect(await again()).toBe('done')
   rmSync(join(folder, source.id, 'manifest.json'))
   expect(await again()).toMatch(/^ARCHIVE_DAMAGED: \S+\/manifest.json is missing$/)

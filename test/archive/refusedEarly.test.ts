@@ -11,7 +11,7 @@ import { testKey } from '../domain/evidence/keys.ts'
 import { appendTo, openLog } from '../store/fixture.ts'
 import { type TestDatabase, withClient } from '../support/database.ts'
 import { trueEvents } from '../verification/trueLog.ts'
-import { forgeLines, forgeManifest, key, recoverInto, useArchives, verdictOf } from './fixture.ts'
+import { codeOf, forgeLines, forgeManifest, key, recoverInto, useArchives, verdictOf } from './fixture.ts'
 
 const { platform, makeFolder, archive, checkpoint, emptyDatabase } = useArchives('early')
 const producer = testKey('shop.example', 4)
@@ -27,12 +27,6 @@ beforeAll(async () => {
   source = { folder, id }
   empty = await emptyDatabase()
 })
-
-const said = (work: Promise<unknown>): Promise<string> =>
-  work.then(
-    () => 'done',
-    (error: unknown) => (error instanceof ServiceError ? `${error.code}: ${error.message}` : String(error)),
-  )
 
 function copy(): string {
   const folder = makeFolder()
@@ -63,7 +57,7 @@ it('Kafka is asked before the first row is written', async () => {
     ...{ source: away, requestedBy: 'test', signal: new AbortController().signal },
     ...{ say: () => undefined, now: Date.now },
   })
-  expect(await said(recovering)).toMatch(/^KAFKA_UNAVAILABLE: /)
+  expect(await codeOf(recovering)).toMatch(/^KAFKA_UNAVAILABLE: /)
   expect(began).toBe(0)
 })
 
@@ -97,7 +91,7 @@ describe('a manifest with what no database takes is damaged, and says where', ()
   ])('%s', async (_name, change, where) => {
     const folder = copy()
     forgeManifest(folder, source.id, (log) => log, change)
-    const answer = await said(recoverInto(empty, folder))
+    const answer = await codeOf(recoverInto(empty, folder))
     expect(answer).toMatch(/^ARCHIVE_DAMAGED: \S+\/manifest\.json is not good: /)
     expect(answer).toContain(where)
   })
@@ -105,7 +99,7 @@ describe('a manifest with what no database takes is damaged, and says where', ()
   it.each(['createdBy', 'topic'])('U+0000 in the %s of a checkpoint', async (member) => {
     const folder = copy()
     forgeLines(folder, source.id, 'checkpoints', (line) => ({ ...line, [member]: 'a\u0000' }))
-    expect(await said(recoverInto(empty, folder))).toMatch(/^ARCHIVE_DAMAGED: \S+checkpoints-\S+ /)
+    expect(await codeOf(recoverInto(empty, folder))).toMatch(/^ARCHIVE_DAMAGED: \S+checkpoints-\S+ /)
   })
 })
 

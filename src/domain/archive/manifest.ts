@@ -28,7 +28,8 @@ export const MAX_FILE_LINES = 65_536
 
 const bytes = z.int().min(0).max(MAX_FILE_BYTES)
 const instant = z.int().refine(isPresentableInstant, 'must lie in the years 1 to 9999')
-const MAX_INT4 = 2 ** 31 - 1
+/** What PostgreSQL can store as an integer. */
+export const MAX_INT4 = 2 ** 31 - 1
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const uuid = z.string().regex(UUID, 'expected a UUID in lower case')
 

@@ -4,7 +4,7 @@ import { type LeafIndex, type LogId, leafIndex, type Offset, offset } from '../.
 import { ServiceError } from '../../errors.ts'
 import type { LeafRange } from '../../ports.ts'
 import { AWAY, awayRuns, detachedIn, lackOf } from '../detached.ts'
-import { smaller } from '../int8.ts'
+import { larger, smaller } from '../int8.ts'
 import { blockStart, windowBetween } from '../ranges.ts'
 import { windowCondition } from '../readPage.ts'
 import { BLOCK_LEAVES, surroundings } from '../sparseIndex.ts'
@@ -115,7 +115,7 @@ async function wholeRange(pool: Pool, id: LogId, head: Head, from: bigint, to: b
 }
 
 async function rangeOf(pool: Pool, id: LogId, head: Head, from: bigint, to: bigint): Promise<LeafRange> {
-  const end = from > to ? from : to
+  const end = larger(from, to)
   return {
     fromLeaf: leafIndex(from),
     toLeaf: leafIndex(end),

@@ -173,7 +173,7 @@ export async function goneOutside(
 export async function unknownDays(pool: Pool): Promise<readonly string[]> {
   const { rows } = await pool.query<{ day: string }>(
     `select g.day::text from (${GONE}) g
-      where g.rows > 0 and not exists (select from public.detached_leaves l where l.detachment = g.sequence)
+      where not exists (select from public.detached_leaves l where l.detachment = g.sequence)
       order by g.day limit ${MAX_LISTED}`,
   )
   return rows.map(({ day }) => day)
