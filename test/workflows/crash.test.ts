@@ -16,6 +16,8 @@ const kills = 10
 const taskQueue = `test-${randomUUID()}`
 /** The bar of design §11. */
 const resumeBarMs = 20_000
+/** Small pages and long slices: on any machine a replay runs for a minute, all of it with the first worker. */
+const slow = { REPLAY_PAGE_EVENTS: '4', REPLAY_SLICE_MS: '120000' }
 
 let temporal: TemporalClient
 let operations: ReplayOperations
@@ -120,8 +122,6 @@ it('what a killed worker was at is produced again within the bar', { timeout: 18
   const topic = await broker.makeTopic(partitions.length)
   for (const partition of partitions) await fill({ topic, partition, count: perPartition })
   const target = `${topic}-resumed`
-  // Small pages and long slices: all logs stay with the first worker until it is killed.
-  const slow = { REPLAY_PAGE_EVENTS: '4', REPLAY_SLICE_MS: '120000' }
   const first = startWorker(slow)
   const { replayId } = await operations.startReplay({ topic, targetTopic: target }, 'test')
   const allBeyond = async (floors: readonly bigint[]) => {
@@ -158,7 +158,7 @@ it('a worker that slept through the end of a replay adds nothing when it wakes',
   for (const partition of partitions) await fill({ topic, partition, count: perPartition })
   const replayId = randomUUID()
   const target = `${topic}-frozen`
-  const frozen = startWorker()
+  const frozen = startWorker(slow)
   await operations.startReplay({ topic, targetTopic: target }, 'test', replayId)
   await until(
     async () => (await broker.directory.describe(target)) !== null && (await targetEnd(target)) > 1_000n,
@@ -166,7 +166,7 @@ it('a worker that slept through the end of a replay adds nothing when it wakes',
     () => frozen.output,
   )
   frozen.signal('SIGSTOP')
-  const other = startWorker()
+  const other = startWorker(slow)
   await operations.cancelReplay(replayId)
   const view = await ended(replayId, 60_000)
   expect(view.status).toBe('cancelled')
