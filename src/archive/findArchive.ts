@@ -17,7 +17,7 @@ import {
 } from './readArchive.ts'
 import { verifyArchive } from './verifyWhole.ts'
 
-/** Different ones of one archive: an attempt to seal it that was made again leaves two. */
+/** Different ones of one archive that all look good: an attempt to seal it that was made again leaves two. */
 const MAX_MANIFESTS = 100
 
 /** A version that can be read as the archive's manifest; of the same bytes the newest. */
@@ -72,7 +72,6 @@ async function readCandidates(
 ): Promise<{ readonly candidates: readonly Candidate[]; readonly problem: ServiceError | null }> {
   const known = new Set<Hash>()
   let candidates: Candidate[] = []
-  const areMore = false
   let problem: ServiceError | null = null
   for (const version of versions) {
     signal.throwIfAborted()
@@ -94,7 +93,7 @@ async function readCandidates(
       problem ??= error
     }
   }
-  if (areMore)
+  if (candidates.length > MAX_MANIFESTS)
     throw new ServiceError(
       'ARCHIVE_AMBIGUOUS',
       `${nameOfManifest(id)} has more than ${MAX_MANIFESTS} different versions in ${place.name}`,

@@ -59,7 +59,9 @@ export async function runAudit(request: AuditRequest, settings: AuditSettings): 
     const keys = await keysOf(store, request)
     const held = places.length === 0 ? null : heldIn(store, places, keys, request)
     const deps = { reader, logs: queries, notes, signingKeys, derive, held }
-    return await auditNotes(deps, notesOf(request, settings), request)
+    const report = await auditNotes(deps, notesOf(request, settings), request)
+    for (const remark of places.flatMap((place) => place.remarks())) request.onProgress(`REMARK: ${remark}`)
+    return report
   } finally {
     for (const place of places) place.close()
     await database.close()

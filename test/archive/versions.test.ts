@@ -12,12 +12,13 @@ import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { verifyArchiveSlice } from '../../activities/archive/verifyArchive.ts'
 import { findArchive } from '../../src/archive/findArchive.ts'
+import { createHeldLeaves } from '../../src/archive/heldLeaves.ts'
 import { recover } from '../../src/archive/recover.ts'
 import { verifyArchive } from '../../src/archive/verifyWhole.ts'
 import { formatRecovery } from '../../src/cli/archive/present.ts'
 import type { Manifest } from '../../src/domain/archive/manifest.ts'
 import { canonicalize } from '../../src/domain/canonicalJson.ts'
-import { hashToHex, sha256 } from '../../src/domain/hash.ts'
+import { hashFromHex, hashToHex, sha256 } from '../../src/domain/hash.ts'
 import { zstdCodec } from '../../src/places/archives/codec.ts'
 import { openArchivePlace } from '../../src/places/archives/open.ts'
 import type { ArchivePlace } from '../../src/ports.ts'
@@ -259,6 +260,42 @@ describe.skipIf(missing !== null)('an archive in a bucket', () => {
     expect(await readBack(kept)).toMatchObject({ done: true })
     await kept.remove('manifest.json')
     await expect(verify(kept)).rejects.toMatchObject({ code: 'ARCHIVE_AMBIGUOUS' })
+  })
+
+  it('is held for an audit when the manifest that the database names is hidden, and not when it is in no version', async () => {
+    const kept = await makeArchive()
+    const { origin = '', rootHash = '' } = kept.manifest.logs[0] ?? {}
+    await kept.put('manifest.json', altered(kept, { createdBy: 'somebody else' }))
+    await kept.remove('manifest.json')
+    const place = kept.open()
+    const look = createHeldLeaves({
+      readers: [{ place, codec: zstdCodec, signal }],
+      ...{ keys: [key.verifierKey], say: () => undefined },
+    })
+    const named = { id: kept.id, place: place.name, manifestHash: hexOf(kept.bytes) }
+    const rootAt = async () => hashFromHex(rootHash)
+    expect(await look(origin, [named], rootAt)).toMatchObject({
+      parts: [{ fromLeaf: 0n, toLeaf: 30n }],
+      problems: [],
+    })
+    expect(place.remarks()).toEqual([expect.stringMatching(/manifest.json is missing in its newest version/)])
+    const other = await look(origin, [{ ...named, manifestHash: 'ab'.repeat(32) }], rootAt)
+    expect(other).toEqual({
+      parts: [],
+      problems: [expect.stringMatching(/the database names .*none of its 2 versions is right/)],
+    })
+  })
+
+  it('is refused when more manifests look good than anybody makes who means well', {
+    timeout: 60_000,
+  }, async () => {
+    const kept = await makeArchive()
+    for (let number = 0; number < 100; number++)
+      await kept.put('manifest.json', altered(kept, { createdBy: `somebody ${number}` }))
+    await expect(verify(kept)).rejects.toMatchObject({
+      code: 'ARCHIVE_AMBIGUOUS',
+      message: expect.stringMatching(/has more than 100 different versions/),
+    })
   })
 
   it('needs no versions of a server that keeps none', { timeout: 60_000 }, async () => {
