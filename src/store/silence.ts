@@ -21,8 +21,13 @@ export type ServerSide =
   | { readonly kind: 'working' | 'gone' | 'untold' }
   | { readonly kind: 'waiting'; readonly copied: string }
 
+/** Asks the server about a session, by its process id, within a limit; never fails. */
+export type Look = (pid: number, limitMs: number) => Promise<ServerSide>
+
+type AnyClient = PoolClient | Client
+
 /** pg has these and its types don't. */
-type BusyClient = PoolClient & { readonly processID: number | null; readonly readyForQuery: boolean | null }
+type BusyClient = AnyClient & { readonly processID: number | null; readonly readyForQuery: boolean | null }
 
 /**
  * Cuts connections on which we wait for the server while the server waits for us: a router that has forgotten a connection
@@ -30,15 +35,11 @@ type BusyClient = PoolClient & { readonly processID: number | null; readonly rea
  * alone, which is why it is asked, on a connection of its own. The query under way fails as on any lost connection; what
  * forgot one connection has forgotten others, so idle ones are dropped with it.
  */
-export function watchSilence(
-  pools: readonly Pool[],
-  look: (pid: number, limitMs: number) => Promise<ServerSide>,
-  limits: SilenceLimits = usual,
-): void {
+export function watchSilence(pools: readonly Pool[], look: Look, limits: SilenceLimits = usual): void {
   const watches = new WeakMap<PoolClient, NodeJS.Timeout>()
   const idle = new Set<PoolClient>()
-  const cut = ({ connection }: PoolClient): void => {
-    const error = new Error('Connection terminated: nothing that was sent on it arrives any more')
+  const cut = ({ connection }: AnyClient): void => {
+    const error = forgotten()
     for (const client of [...idle]) {
       // What pg does when it learns of it: the pool drops the connection at once, before anybody is handed it.
       client.emit('error', error)
@@ -49,8 +50,7 @@ export function watchSilence(
   for (const pool of pools) {
     // One that has nothing to ask counts as heard of, so it can be watched for as long as it lives.
     pool.on('connect', (client) => {
-      const watch = watchOf(client as BusyClient, look, limits, cut)
-      watches.set(client, setInterval(watch, Math.min(1_000, limits.againMs / 2)).unref())
+      watches.set(client, watch(client, look, limits, cut))
     })
     pool.on('acquire', (client) => void idle.delete(client))
     pool.on('release', (_error, client) => void idle.add(client))
@@ -61,11 +61,28 @@ export function watchSilence(
   }
 }
 
+/** `watchSilence` for one connection that is in no pool, until it is closed. */
+export function watchConnection(client: Client, look: Look, limits: SilenceLimits = usual): void {
+  const timer = watch(client, look, limits, ({ connection }) => void connection.stream.destroy(forgotten()))
+  client.once('end', () => clearInterval(timer))
+}
+
+const forgotten = (): Error =>
+  new Error('Connection terminated: nothing that was sent on it arrives any more')
+
+const watch = (
+  client: AnyClient,
+  look: Look,
+  limits: SilenceLimits,
+  cut: (client: AnyClient) => void,
+): NodeJS.Timeout =>
+  setInterval(watchOf(client as BusyClient, look, limits, cut), Math.min(1_000, limits.againMs / 2)).unref()
+
 function watchOf(
   client: BusyClient,
-  look: (pid: number, limitMs: number) => Promise<ServerSide>,
+  look: Look,
   limits: SilenceLimits,
-  cut: (client: PoolClient) => void,
+  cut: (client: AnyClient) => void,
 ): () => void {
   const stream = client.connection.stream as Socket // or a TLS socket, which is one
   const traffic = (): number => stream.bytesRead + stream.bytesWritten
@@ -107,9 +124,7 @@ function watchOf(
 }
 
 /** Asks the server about one of our own sessions. Never fails: what goes wrong is an answer too. */
-export function createLook(
-  options: ConstructorParameters<typeof Client>[0] & object,
-): (pid: number, limitMs: number) => Promise<ServerSide> {
+export function createLook(options: ConstructorParameters<typeof Client>[0] & object): Look {
   return async (pid, limitMs) => {
     const client = new Client({ ...options, connectionTimeoutMillis: limitMs, query_timeout: limitMs })
     client.on('error', () => undefined) // the query under way fails as well

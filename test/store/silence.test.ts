@@ -3,6 +3,7 @@ import type { PoolClient } from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { Passage } from '../../bench/faults/contract.ts'
 import { openPassage } from '../../bench/faults/passage/passage.ts'
+import { openRecovery } from '../../src/store/archive/recovery.ts'
 import { createDatabase, type Database } from '../../src/store/database.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -53,6 +54,21 @@ it('gives up a connection that a router has forgotten, while the server can stil
     expect(message).toContain('nothing that was sent on it arrives')
     expect(ms).toBeLessThan(4_000)
   })
+})
+
+it('gives up what recovers a database likewise, which writes on one connection', async () => {
+  const url = new URL(database.adminUrl)
+  url.host = passage.address
+  const recovery = await openRecovery(url.href, new AbortController().signal, silence)
+  const { ms, message } = await failure(
+    recovery.inTransaction(async (writer) => {
+      passage.silence()
+      await writer.judgeRepeats()
+    }),
+  )
+  expect(message).toBe('No connection to the database while recovering')
+  expect(ms).toBeLessThan(4_000)
+  await recovery.close()
 })
 
 it('drops the idle connections with it, which are forgotten too', async () => {

@@ -19,6 +19,7 @@ import { ChunkPool } from '../chunks.ts'
 import { guarded, sqlStateOf } from '../failure.ts'
 import { newestMigration, readJournal } from '../migrate.ts'
 import { parseDatabaseUrl } from '../roles.ts'
+import { createLook, type SilenceLimits, watchConnection } from '../silence.ts'
 import { onlyRow } from '../transaction.ts'
 import { insertRepeats, judgeRepeats, openRepeats } from './restoredRepeats.ts'
 import { copyRestoredRows } from './restoredRows.ts'
@@ -57,10 +58,14 @@ export interface RecoveryDatabase extends RecoveryStore {
 }
 
 /**
- * One connection as the owner of the database. It is cut when the signal comes, whatever the server does: what is not committed is
- * undone. Throws DATABASE_UNAVAILABLE, BAD_REQUEST for an address that is none.
+ * One connection as the owner of the database. It is cut when the signal comes, whatever the server does, and when nothing that is
+ * sent on it arrives any more: what is not committed is undone. Throws DATABASE_UNAVAILABLE, BAD_REQUEST for an address that is none.
  */
-export async function openRecovery(ownerUrl: string, signal: AbortSignal): Promise<RecoveryDatabase> {
+export async function openRecovery(
+  ownerUrl: string,
+  signal: AbortSignal,
+  silence?: SilenceLimits,
+): Promise<RecoveryDatabase> {
   parseDatabaseUrl(ownerUrl, 'DATABASE_ADMIN_URL')
   const client = new Client({
     connectionString: ownerUrl,
@@ -81,6 +86,8 @@ export async function openRecovery(ownerUrl: string, signal: AbortSignal): Promi
     await commit()
   }
   await asOwner('connecting', () => client.connect())
+  const look = createLook({ connectionString: ownerUrl, application_name: 'streaming-ingest/recover/look' })
+  watchConnection(client, look, silence)
   await asOwner('connecting', () => client.query(SETTINGS))
   return {
     tablesInUse: () => asOwner('looking whether the database is empty', () => tablesInUse(client)),
