@@ -235,7 +235,7 @@ describe('an unknown outcome', () => {
     const started = performance.now()
     cancel.abort()
     await expect(sending).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE' })
-    expect(performance.now() - started).toBeLessThan(200)
+    expect(performance.now() - started).toBeLessThan(2_000)
     await expect(lane.begin()).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE' })
   })
 

@@ -202,7 +202,8 @@ it('a call that hangs takes one thread, however often it is tried, and keeps nob
   const startedAt = performance.now()
   for (let attempt = 0; attempt < 50; attempt++) await hangs()
   expect(await calls.run('b', signal, async () => 'beside it')).toBe('beside it')
-  expect(performance.now() - startedAt).toBeLessThan(300)
+  // Waited for once more each, it would be fifteen seconds.
+  expect(performance.now() - startedAt).toBeLessThan(5_000)
   expect(begun).toBe(1)
   // The disk answers at last: the name is free.
   answer('late')

@@ -80,9 +80,8 @@ it('drops the idle connections with it, which are forgotten too', async () => {
   passage.silence()
   await failure(one.query('select 1'))
   one.release(true)
-  const startedMs = performance.now()
+  expect(readers.totalCount).toBe(0)
   expect((await readers.query('select 1 as one')).rows).toEqual([{ one: 1 }])
-  expect(performance.now() - startedMs).toBeLessThan(300)
 })
 
 it('gives up a connection when the server cannot be asked either', async () => {
