@@ -10,6 +10,8 @@ export type Role = 'all' | 'ingest' | 'worker' | 'api'
 /** One role of the platform as a process of its own, as in production. */
 export class PlatformProcess {
   readonly #child: ChildProcess
+  readonly #closed: Promise<unknown>
+  #isRunning = true
   #output = ''
 
   /** `sources`: the folder with src and workflows; this checkout when left out. */
@@ -18,6 +20,10 @@ export class PlatformProcess {
       cwd: sources,
       env: { PATH: process.env['PATH'], LOG_LEVEL: 'info', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    // Not `exit`: what it said last may come behind that.
+    this.#closed = once(this.#child, 'close').then(() => {
+      this.#isRunning = false
     })
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.setEncoding('utf8')
@@ -31,8 +37,9 @@ export class PlatformProcess {
     return this.#output
   }
 
+  /** Until it has ended and all that it said has been read. */
   get isRunning(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null
+    return this.#isRunning
   }
 
   signal(name: NodeJS.Signals): void {
@@ -41,20 +48,15 @@ export class PlatformProcess {
 
   /** kill -9; resolves when the process is gone. */
   async kill(): Promise<void> {
-    if (!this.isRunning) return
-    const gone = once(this.#child, 'exit')
     this.#child.kill('SIGKILL')
-    await gone
+    await this.#closed
   }
 
   /** SIGTERM; resolves with the exit code and how long it took. */
   async stop(): Promise<{ code: number | null; tookMs: number }> {
     const started = performance.now()
-    if (this.isRunning) {
-      const gone = once(this.#child, 'exit')
-      this.#child.kill('SIGTERM')
-      await gone
-    }
+    this.#child.kill('SIGTERM')
+    await this.#closed
     return { code: this.#child.exitCode, tookMs: performance.now() - started }
   }
 
