@@ -29,8 +29,8 @@ afterAll(async () => {
   await temporal.close()
 })
 
-/** Small pages, so that there is a middle to interrupt. */
-function startWorker(pageEvents = 64): PlatformProcess {
+/** With the smallest pages a replay goes on for many seconds on any machine: there is a middle to interrupt. */
+function startWorker(pageEvents = 256): PlatformProcess {
   const worker = new PlatformProcess('worker', {
     KAFKA_BROKERS: testServers().kafkaBrokers,
     KAFKA_TOPICS: 'not-a-target',
@@ -83,11 +83,13 @@ it('a replay whose cursors were deleted goes on exactly when an operator says so
 }, async () => {
   const topic = await broker.makeTopic(partitions.length)
   for (const partition of partitions) await fill({ topic, partition, count: perPartition })
-  const first = startWorker()
+  const quick = startWorker()
   const undisturbed = await operations.startReplay({ topic, targetTopic: `${topic}-undisturbed` }, 'ada')
   const whole = await ended(undisturbed.replayId)
   expect(whole.status).toBe('completed')
+  await quick.stop()
 
+  const slow = startWorker(1)
   const replayId = randomUUID()
   const target = `${topic}-lost`
   const request = { topic, targetTopic: target }
@@ -95,10 +97,10 @@ it('a replay whose cursors were deleted goes on exactly when an operator says so
   await until(
     async () => (await broker.directory.describe(target)) !== null && (await allBegun(target)),
     60_000,
-    () => first.output,
+    () => slow.output,
   )
   // Killed, so that the mirror is behind what was committed.
-  await first.kill()
+  await slow.kill()
   expect(await deleteCursors(replayId)).toBe(partitions.length)
   const second = startWorker()
   const failed = await ended(replayId)
@@ -133,18 +135,20 @@ it('a replay whose cursors were deleted goes on exactly when an operator says so
 it('a recovery that finds nothing to go by says so, and can be tried again with doubles accepted', {
   timeout: 180_000,
 }, async () => {
-  const few = 4_000
+  const few = 12_000
   const topic = await broker.makeTopic(1)
   await fill({ topic, count: few })
-  const worker = startWorker(4)
+  const slow = startWorker(1)
   const { replayId, targetTopic } = await operations.startReplay({ topic }, 'ada')
   await until(
     async () =>
       (await broker.directory.describe(targetTopic)) !== null && (await broker.endOf(targetTopic)) > 500n,
     60_000,
-    () => worker.output,
+    () => slow.output,
   )
   await operations.pauseReplay(replayId)
+  await slow.stop()
+  const worker = startWorker()
   expect(await deleteCursors(replayId)).toBe(1)
   const admin = broker.kafka.admin()
   await admin.connect()
