@@ -332,6 +332,7 @@ it('TARGET_MISSING when the target is gone; the fence works all the same', async
   const planned = await plan({ count: 100 })
   await run(planned)
   await broker.deleteTopic(planned.target)
+  await broker.gone(planned.target)
   await expect(run(planned)).rejects.toMatchObject({ code: 'TARGET_MISSING' })
   const fenced = await fenceReplay(platform.deps, scopeOf(), planned)
   expect(fenced).toMatchObject({ targetUnchanged: false, logs: [{ cursor: '100', events: '100' }] })
