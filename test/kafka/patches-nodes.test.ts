@@ -30,7 +30,7 @@ describe('connections', () => {
   test('half an answer from before does not spoil the answers of the next connection', async () => {
     const topic = await broker.makeTopic()
     const passage = await openPassage()
-    const admin = adminThrough(passage.socketFactory, 1_000)
+    const admin = adminThrough(passage.socketFactory, 1_500)
     await admin.connect()
     passage.breakAfter(10)
     await admin.listTopics().catch(() => undefined)
@@ -42,7 +42,7 @@ describe('connections', () => {
   test('one on which a request timed out is given up', async () => {
     const topic = await broker.makeTopic()
     const passage = await openPassage()
-    const admin = adminThrough(passage.socketFactory, 300)
+    const admin = adminThrough(passage.socketFactory, 1_500)
     await admin.connect()
     passage.deafen()
     await admin.listTopics().catch(() => undefined)
@@ -103,8 +103,8 @@ describe('finding a node', () => {
     const admin = new kafkajs.Kafka({
       brokers: [`127.0.0.1:${(silent.address() as AddressInfo).port}`, ...brokers()],
       logLevel: kafkajs.logLevel.NOTHING,
-      connectionTimeout: 300,
-      requestTimeout: 300,
+      connectionTimeout: 1_500,
+      requestTimeout: 1_500,
       retry: { retries: 3, initialRetryTime: 20 },
     }).admin()
     await admin.connect()

@@ -268,7 +268,7 @@ describe('crashes', () => {
     })
     expect(await crash).toBe(false)
     for (const socket of sockets) socket.destroy()
-  }, 15_000)
+  })
 
   test('a member that joined and cannot go on leaves the group at once', async () => {
     const topic = await broker.makeTopic()
@@ -324,7 +324,7 @@ describe('crashes', () => {
     await consumer.run({ eachMessage: async () => undefined })
     expect(await joined).toBe('joined')
     expect(loading.answered()).toBe(2)
-  }, 15_000)
+  })
 
   test('a leader whose own topic is gone still assigns the others’', async () => {
     const groupId = `kafkatest-${randomUUID()}`
@@ -378,5 +378,5 @@ describe('crashes', () => {
     await broker.gone(gone)
     await start(kept)
     expect(assigned).toEqual({ [kept]: [0] })
-  }, 20_000)
+  })
 })

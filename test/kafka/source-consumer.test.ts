@@ -261,7 +261,7 @@ describe('failures', () => {
     await handling
     const started = performance.now()
     await collector.consumer.stop(500)
-    expect(performance.now() - started).toBeLessThan(1_500)
+    expect(performance.now() - started).toBeLessThan(10_000)
   })
 
   test('of two topics in one group one goes away: its consumer says so, the other reads on', async () => {

@@ -127,7 +127,7 @@ describe('when Kafka is away', () => {
       code: 'KAFKA_UNAVAILABLE',
       message: 'Kafka does not answer: ECONNREFUSED at 127.0.0.1:1',
     })
-    expect(performance.now() - started).toBeLessThan(12_000)
+    expect(performance.now() - started).toBeLessThan(20_000)
   })
 
   test('an abort signal ends a call at once', async () => {
@@ -136,9 +136,11 @@ describe('when Kafka is away', () => {
     closers.push(() => away.close())
     const cancel = new AbortController()
     setTimeout(() => cancel.abort(), 50)
+    const started = performance.now()
     await expect(away.describe('kafkatest-nowhere', cancel.signal)).rejects.toMatchObject({
       code: 'KAFKA_UNAVAILABLE',
     })
+    expect(performance.now() - started).toBeLessThan(8_000)
   })
 
   test('it reconnects by itself when Kafka is back', async () => {

@@ -235,35 +235,47 @@ describe('an unknown outcome', () => {
     const started = performance.now()
     cancel.abort()
     await expect(sending).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE' })
-    expect(performance.now() - started).toBeLessThan(2_000)
+    expect(performance.now() - started).toBeLessThan(5_000)
     await expect(lane.begin()).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE' })
   })
 
   test('cut off anywhere, the next lane’s cursor tells exactly what is on the target', async () => {
     const topic = await broker.makeTopic()
     const options = optionsFor(topic)
-    let position = 0
+    /** What a transaction takes on this machine; the first ones are not cut off. */
+    let tookMs = 0
     for (let round = 0; round < 25; round++) {
       const cancel = new AbortController()
       const lane = await open(options, cancel.signal)
       await lane.begin()
-      position = Number((await lane.readCursor())?.offset ?? 0n)
-      const timer = setTimeout(() => cancel.abort(), 2 * round)
-      const failure = await produceFrom(lane, position).catch((error: unknown) => error)
-      clearTimeout(timer)
-      expect(failure).toMatchObject({ code: 'KAFKA_UNAVAILABLE' })
+      const position = Number((await lane.readCursor())?.offset ?? 0n)
+      if (round === 0) {
+        const startedAt = performance.now()
+        await produceFrom(lane, position, 5)
+        tookMs = (performance.now() - startedAt) / 5
+        cancel.abort()
+      } else {
+        const timer = setTimeout(() => cancel.abort(), (tookMs * round) / 8)
+        const failure = await produceFrom(lane, position).catch((error: unknown) => error)
+        clearTimeout(timer)
+        expect(failure).toMatchObject({ code: 'KAFKA_UNAVAILABLE' })
+      }
       await lane.close()
     }
     const cursor = await factory.fence(options, never)
     const keys = (await broker.readCommitted(topic)).map(({ key }) => key?.toString())
     expect(keys).toEqual(Array.from({ length: Number(cursor?.offset ?? 0n) }, (_, i) => `k${i}`))
-    expect(keys.length).toBeGreaterThan(0)
+    expect(keys.length).toBeGreaterThan(15)
   })
 })
 
-/** Commits transactions of a few records and their cursor, without end. */
-async function produceFrom(lane: TransactionLane, start: number): Promise<never> {
-  for (let position = start; ; position += 3) {
+/** Commits transactions of three records and their cursor. */
+async function produceFrom(
+  lane: TransactionLane,
+  start: number,
+  transactions = Number.POSITIVE_INFINITY,
+): Promise<void> {
+  for (let position = start; position < start + 3 * transactions; position += 3) {
     if (position > start) await lane.begin()
     await lane.send(0, pageOf([0, 1, 2].map((i) => record(BigInt(position + i)))))
     await lane.commit(cursorAt(BigInt(position + 3)))
