@@ -69,7 +69,7 @@ test('a server that hangs is down after the time limit, is asked once, and the o
     })
     await sleep(2)
   }
-  expect(performance.now() - startedAt).toBeLessThan(2_000)
+  expect(performance.now() - startedAt).toBeLessThan(8_000)
   expect(asked).toBe(1)
 })
 
@@ -121,22 +121,26 @@ test('roles without the API serve health and metrics and nothing else', async ()
 })
 
 test('closing lets a running request finish and takes no new one', async () => {
+  const [begun, mayEnd] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   const own = await startEdge({
     operations: {
       listReplays: async () => {
-        await sleep(300)
+        begun.resolve()
+        await mayEnd.promise
         return { items: [], nextCursor: null }
       },
     },
   })
   const running = fetch(`${own.url}/replays`)
-  await sleep(100)
+  await begun.promise
   const closing = own.close()
   await expect(fetch(`${own.url}/health`)).rejects.toThrow()
+  mayEnd.resolve()
   expect((await running).status).toBe(200)
   const startedAt = performance.now()
   await closing
-  expect(performance.now() - startedAt).toBeLessThan(3_000)
+  // Connections are cut after ten seconds.
+  expect(performance.now() - startedAt).toBeLessThan(8_000)
 })
 
 test('an address that is taken is named', async () => {
