@@ -6,6 +6,7 @@ import type { LogStanding, LogView } from '../../src/domain/logView.ts'
 import type { ReplayRequest, ReplayStatus } from '../../src/domain/replay.ts'
 import type { ReplayView } from '../../src/domain/replayView.ts'
 import { ServiceError } from '../../src/errors.ts'
+import { lastingPorts } from '../../stack/ports.ts'
 import { type Edge, type EdgeOptions, replayView, startEdge } from '../api/edge.ts'
 import { runCli, startCli } from './run.ts'
 
@@ -233,9 +234,8 @@ describe('a failure ends with 1', () => {
   })
 
   test('an API that does not run, in one line that says what to do', async () => {
-    const env = await api()
-    await edge?.close()
-    const { code, stderr } = await runCli(['list'], env)
+    const [port] = await lastingPorts(1)
+    const { code, stderr } = await runCli(['list'], { API_URL: `http://localhost:${port}` })
     expect(code).toBe(1)
     expect(stderr).toMatch(
       /^The API at http:\/\/localhost:\d+ does not answer \(ECONNREFUSED\): start it .* or set API_URL\n$/,
