@@ -60,6 +60,10 @@ interface Case {
   readonly counts: Record<string, string>
 }
 
+/** Another time, a second away, in the same partition. */
+const onTheSameDay = `ingested_at + case when extract(hour from ingested_at at time zone 'UTC') < 12
+                                         then interval '1 second' else interval '-1 second' end`
+
 /** On a log of 1,000 events at the offsets 0…999; $1 is the log. */
 const cases: readonly Case[] = [
   {
@@ -111,7 +115,7 @@ const cases: readonly Case[] = [
       ['content_hash', `content_hash = sha256('x')`],
       ['leaf_hash', `leaf_hash = sha256('x')`],
       ['leaf_index', `leaf_index = leaf_index + 100000`],
-      ['ingested_at', `ingested_at = ingested_at + interval '1 second'`],
+      ['ingested_at', `ingested_at = ${onTheSameDay}`],
     ] as const
   ).map(
     ([column, change]): Case => ({
