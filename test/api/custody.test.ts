@@ -273,6 +273,8 @@ describe('causes and effects', () => {
 
   it('are looked for by an index of each partition', async () => {
     await withClient(platform.database.adminUrl, async (client) => {
+      // Of a few rows that were counted by then the planner would read all.
+      await client.query('set enable_seqscan = off')
       const { rows } = await client.query<{ 'QUERY PLAN': string }>(
         `explain select * from events where causation_candidate(value) = $1
             and (position('\\x636175736174696f6e4964'::bytea in value) > 0 or position('\\x5c75'::bytea in value) > 0) limit 51`.replace(
