@@ -39,7 +39,7 @@ interface Health {
 }
 
 async function readiness(url: string): Promise<Health> {
-  const response = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(5_000) })
+  const response = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(20_000) })
   const body = (await response.json()) as { checks: Record<string, { state: string }> }
   const down = Object.entries(body.checks).filter(([, check]) => check.state !== 'up')
   return { code: response.status, down: down.map(([name]) => name).sort() }
