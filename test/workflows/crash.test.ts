@@ -152,7 +152,7 @@ it('what a killed worker was at is produced again within the bar', { timeout: 18
 })
 
 it('a worker that slept through the end of a replay adds nothing when it wakes', {
-  timeout: 180_000,
+  timeout: 300_000,
 }, async () => {
   const topic = await broker.makeTopic(partitions.length)
   for (const partition of partitions) await fill({ topic, partition, count: perPartition })
@@ -168,7 +168,7 @@ it('a worker that slept through the end of a replay adds nothing when it wakes',
   frozen.signal('SIGSTOP')
   const other = startWorker(slow)
   await operations.cancelReplay(replayId)
-  const view = await ended(replayId, 60_000)
+  const view = await ended(replayId, 120_000)
   expect(view.status).toBe('cancelled')
   const before = await targetEnd(target)
 
