@@ -318,8 +318,8 @@ it('a worker that is asked to stop hands its slices back at once', async () => {
   )
   const askedAt = performance.now()
   await leaving.stop()
-  // The slice itself would go on for two minutes.
-  expect(performance.now() - askedAt).toBeLessThan(15_000)
+  // The slice itself would go on for two minutes; every process stops within ten seconds.
+  expect(performance.now() - askedAt).toBeLessThan(10_000)
   expect(leaving.state()).toBe('stopped')
   const taking = start(platform.deps, queue)
   expect((await reaches(replayId, 'completed')).receipt?.events).toBe('16000')
