@@ -26,7 +26,17 @@ export const notesProbe = (
 })
 
 function show(
-  { place, waiting, oldestWaiting, conflicts, lastPlaced, failure, refusedLogs, refused }: PlaceStanding,
+  {
+    place,
+    waiting,
+    moreWait,
+    oldestWaiting,
+    conflicts,
+    lastPlaced,
+    failure,
+    refusedLogs,
+    refused,
+  }: PlaceStanding,
   nowMs: number,
 ) {
   const waitedMs = oldestWaiting === null ? 0 : Math.max(0, nowMs - oldestWaiting.getTime())
@@ -35,6 +45,7 @@ function show(
     place,
     state: isLate || conflicts > 0 ? 'degraded' : 'up',
     waiting,
+    ...(moreWait && { moreWait }),
     ...(oldestWaiting !== null && { oldestWaitingSeconds: Math.round(waitedMs / 1_000) }),
     ...(conflicts > 0 && { conflicts }),
     ...(lastPlaced !== null && { lastPlacedAt: lastPlaced.toISOString() }),

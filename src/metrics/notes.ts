@@ -38,7 +38,12 @@ export function registerPlaceMetrics(
   const options = { labelNames: ['place'] as const, registers: [registry], collect: () => refresh() }
   const waiting = new Gauge({
     name: 'notes_waiting',
-    help: 'Notes that a place does not have yet',
+    help: 'Notes that a place does not have yet, counted to 10000',
+    ...options,
+  })
+  const more = new Gauge({
+    name: 'notes_waiting_more',
+    help: '1 when more notes may wait than notes_waiting says: there are too many to count, or the database has not been looked through yet',
     ...options,
   })
   const oldest = new Gauge({
@@ -64,9 +69,10 @@ export function registerPlaceMetrics(
     collect: () => refresh(),
   })
   const refresh = createRefresh(standing, [], (places) => {
-    for (const gauge of [waiting, oldest, conflicts, refusedLogs, refused]) gauge.reset()
+    for (const gauge of [waiting, more, oldest, conflicts, refusedLogs, refused]) gauge.reset()
     for (const { place, ...found } of places) {
       waiting.set({ place }, found.waiting)
+      more.set({ place }, found.moreWait ? 1 : 0)
       oldest.set({ place }, ageSeconds(found.oldestWaiting))
       conflicts.set({ place }, found.conflicts)
       refusedLogs.set({ place }, found.refusedLogs)

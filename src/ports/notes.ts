@@ -62,14 +62,17 @@ export interface RefusedLog {
 
 export interface PlaceStanding {
   readonly place: string
-  /** Notes that it does not have yet; when the oldest of them was signed. */
+  /** Notes that it does not have yet, counted to 10,000; when the oldest of those looked at was signed. */
   readonly waiting: number
+  /** More may wait than were counted: there are too many, or the database has not been looked through yet. */
+  readonly moreWait: boolean
   readonly oldestWaiting: Date | null
   /** Of the newest checkpoint with a note that waits, its sequence. */
   readonly newestWaiting: bigint | null
   /** Logs with a note that failed and still waits: how many, and those that fail the longest. */
   readonly refusedLogs: number
   readonly refused: readonly RefusedLog[]
+  /** Counted to 10,000. */
   readonly conflicts: number
   readonly lastPlaced: Date | null
   /** The newest failure of a note that still waits. */
