@@ -5,6 +5,7 @@ import {
   againInMs,
   isResting,
   type LogRest,
+  logRests,
   NO_RESTS,
   type PlaceRests,
   restsAfter,
@@ -77,7 +78,7 @@ class Look {
     this.#before = before
     this.#signal = signal
     this.#startMs = deps.now()
-    this.#resting = new Map(before.logs.map((rest) => [logIdOf(rest.logId), rest]))
+    this.#resting = new Map(logRests(before).map((rest) => [logIdOf(rest.logId), rest]))
   }
 
   async run(): Promise<PlacedNotes> {
@@ -153,7 +154,9 @@ class Look {
   async #refill(): Promise<void> {
     const { notes, signingKeys, now } = this.#deps
     const left = [...this.#resting.keys()].filter((id) => !this.#isDue(id))
-    const without = [...left, ...this.#failed.keys(), ...this.#busy.keys()]
+    // Of many that are tried again at once some are read at a time, and leave room for the others.
+    const queued = [...this.#queue.keys()].filter((id) => this.#resting.has(id))
+    const without = [...left, ...queued, ...this.#failed.keys(), ...this.#busy.keys()]
     const found = await notes.notesToPlace(this.#place.name, { notes: this.#flawed, logs: without })
     if (found.length === 0) return
     // Behind the notes: what signed them is there by now.

@@ -7,7 +7,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow'
 import type { PlacedNotes } from '../activities/contract.ts'
-import type { PlaceRests } from '../src/domain/evidence/noteRests.ts'
+import { type PlaceRests, restingCount } from '../src/domain/evidence/noteRests.ts'
 import { parseSendNotesRequest } from '../src/domain/noteRequest.ts'
 import { placeNotes } from './activities.ts'
 import { accept, describe, failure } from './failures.ts'
@@ -69,7 +69,7 @@ export async function sendNotes(input: unknown, before?: SentBefore | number | n
       )
     if (slice.more || rests === undefined || rung) continue
     const why = slice.failure === undefined ? '' : `: ${slice.failure.detail}`
-    setCurrentDetails(`${placed} notes settled at ${place}; logs that wait: ${rests.logs.length}${why}`)
+    setCurrentDetails(`${placed} notes settled at ${place}; logs that wait: ${restingCount(rests)}${why}`)
     await condition(() => rung, slice.againInMs ?? DEFAULT_PAUSE_MS)
   }
 }

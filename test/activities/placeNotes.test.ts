@@ -10,7 +10,7 @@ import { createReadiness } from '../../src/api/health.ts'
 import { notesProbe } from '../../src/api/notesProbe.ts'
 import { signCheckpoint } from '../../src/domain/evidence/checkpointNote.ts'
 import { notePath, originOf } from '../../src/domain/evidence/notePlace.ts'
-import type { PlaceRests } from '../../src/domain/evidence/noteRests.ts'
+import { MAX_LOG_RESTS, NO_RESTS, type PlaceRests, restsAfter } from '../../src/domain/evidence/noteRests.ts'
 import { hashToBytes } from '../../src/domain/hash.ts'
 import { logId as logIdOf } from '../../src/domain/model.ts'
 import { LogNotTaken, ServiceError } from '../../src/errors.ts'
@@ -339,6 +339,51 @@ it('a log that was refused is not asked for again before its time, and others ar
   isRefusing = false
   nowMs += 60_000
   expect(await look(slice.rests)).toEqual({ placed: 1, more: false })
+})
+
+it('a log beyond those that have a pause of their own rests too, longer each time', async () => {
+  const place = aPlace()
+  await settle(place)
+  const blocked = await checkpointOf(await aLog(20))
+  let nowMs = Date.now()
+  // As many as have a pause each.
+  const strangers = () =>
+    [...Array(MAX_LOG_RESTS).keys()].map((count) => ({
+      ...{ logId: 100_000 + count, tries: 6, untilMs: nowMs + 30_000, ofPlace: false },
+    }))
+  const failure = { nowMs, placed: 0, failed: new Map([[blocked.logId, { ofLog: true }]]) }
+  const usual = { kept: () => true, away: false, untried: false, flawed: false }
+  let rests = restsAfter({ ...NO_RESTS, logs: strangers() }, { ...failure, ...usual })
+  const asked: number[] = []
+  const picky: NotePlace = {
+    ...place.place,
+    place: async (note, context) => {
+      asked.push(note.logId)
+      if (note.logId === blocked.logId) throw new LogNotTaken('it does not know this log')
+      return await place.place.place(note, context)
+    },
+  }
+  const deps = { ...platform.deps, places: [picky], now: () => nowMs }
+  const look = async () => {
+    asked.length = 0
+    const before = { ...(rests ?? NO_RESTS), logs: strangers() }
+    const slice = await placeNotes(deps, scopeOf(), { place: place.name, rests: before })
+    rests = slice.rests ?? null
+    return slice
+  }
+  const pauses: number[] = []
+  for (let round = 0; round < 3; round++) {
+    const other = await checkpointOf(await aLog(20))
+    expect([(await look()).placed, asked]).toEqual([1, [other.logId]])
+    expect(rests?.groups).toMatchObject([{ count: 1, tries: round + 1 }])
+    const untilMs = rests?.groups?.[0]?.untilMs ?? 0
+    pauses.push(untilMs - nowMs)
+    nowMs = untilMs
+    await look()
+    expect(asked).toEqual([blocked.logId])
+  }
+  expect(pauses).toEqual([1_000, 2_000, 4_000])
+  await settle(place)
 })
 
 it('logs that are slow to be refused leave room for the others', async () => {

@@ -3,9 +3,11 @@ import {
   againInMs,
   isResting,
   type LookResult,
+  logRests,
   MAX_LOG_RESTS,
   NO_RESTS,
   type PlaceRests,
+  restingCount,
   restsAfter,
 } from '../../../src/domain/evidence/noteRests.ts'
 
@@ -51,10 +53,41 @@ describe('what rests after a look', () => {
     expect(restsAfter(again ?? NO_RESTS, look({ placed: 1 }))?.place).toBe(null)
   })
 
-  it('remembers so many logs, and looks once a minute for the others', () => {
-    const many = restsAfter(NO_RESTS, look({ failed: failed(...Array(MAX_LOG_RESTS + 5).keys()) }))
-    expect(many?.logs).toHaveLength(MAX_LOG_RESTS)
-    expect(againInMs(many ?? NO_RESTS, NOW, 10)).toBe(60_000)
+  it('grows for each log also where more are refused than have a pause of their own, and stays small', () => {
+    const all = [...Array(MAX_LOG_RESTS + 3_000).keys()]
+    let rests = NO_RESTS
+    const pauses: (readonly number[])[] = []
+    for (let round = 0; round < 8; round++) {
+      rests = restsAfter(rests, look({ failed: failed(...all) })) ?? NO_RESTS
+      const resting = logRests(rests)
+      expect(resting.map(({ logId }) => logId)).toEqual(all)
+      pauses.push([0, -1].map((at) => (resting.at(at)?.untilMs ?? 0) - NOW))
+      expect(againInMs(rests, NOW, 10)).toBe(pauses.at(-1)?.[0])
+    }
+    expect(pauses).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000].map((ms) => [ms, ms]))
+    expect([rests.logs.length, restingCount(rests)]).toEqual([MAX_LOG_RESTS, all.length])
+    expect(JSON.stringify(rests.groups).length).toBeLessThan(2_000)
+  })
+
+  it('a log of a group that is taken leaves it, and those that were not tried go on resting', () => {
+    const all = [...Array(MAX_LOG_RESTS + 10).keys()]
+    const before = restsAfter(NO_RESTS, look({ failed: failed(...all) })) ?? NO_RESTS
+    const [taken, again] = [MAX_LOG_RESTS + 3, MAX_LOG_RESTS + 4]
+    const after =
+      restsAfter(before, look({ placed: 1, failed: failed(again), kept: ({ logId }) => logId !== taken })) ??
+      NO_RESTS
+    expect(logRests(after).map(({ logId }) => logId)).toEqual(all.filter((id) => id !== taken))
+    expect(after.groups).toMatchObject([{ tries: 2, untilMs: NOW + 2_000, ofPlace: false, count: 9 }])
+  })
+
+  it('those of a group that the place alone is to blame for are tried again with the first note that it takes', () => {
+    const many = (ofLog: boolean) =>
+      new Map([...Array(MAX_LOG_RESTS + 10).keys()].map((id) => [id, { ofLog: ofLog || id % 2 === 0 }]))
+    expect(restsAfter(NO_RESTS, look({ failed: many(false) }))?.groups).toMatchObject([
+      { ofPlace: false, count: 5 },
+      { ofPlace: true, count: 5 },
+    ])
+    expect(restsAfter(NO_RESTS, look({ failed: many(true) }))?.groups).toHaveLength(1)
   })
 })
 
