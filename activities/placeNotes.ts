@@ -3,19 +3,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { KeyPeriod } from '../src/domain/evidence/keyPeriods.ts'
 import {
   againInMs,
+  type FlawedRest,
   isResting,
   type LogRest,
   logRests,
   NO_RESTS,
   type PlaceRests,
+  restAfter,
   restsAfter,
 } from '../src/domain/evidence/noteRests.ts'
-import { type LogId, logId as logIdOf } from '../src/domain/model.ts'
+import { type LeafIndex, type LogId, logId as logIdOf } from '../src/domain/model.ts'
 import { ServiceError } from '../src/errors.ts'
-import type { NoteId, NotePlace, WaitingNote } from '../src/ports.ts'
+import type { FlawedNote, NotePlace, WaitingNote } from '../src/ports.ts'
 import type { PlacedNotes, PlaceNotesInput } from './contract.ts'
 import type { ActivityDependencies, ActivityScope } from './dependencies.ts'
-import { type KnownLogs, sendNote } from './sendNote.ts'
+import { flawOf, type KnownLogs, sendNote } from './sendNote.ts'
 
 const LOOK_MS = 20_000
 /** Logs whose notes are on their way at once. */
@@ -26,8 +28,6 @@ const RETRY_LANES = 2
 const TICK_MS = 500
 /** Logs of which the place does not answer, and it took nothing else, before it is taken to be away. */
 const MAX_FAILED_LOGS = 3
-/** Notes that are not what their rows say, in one look; nobody but a forger makes any. */
-const MAX_FLAWED = 1_000
 
 type Dependencies = Pick<
   ActivityDependencies,
@@ -64,7 +64,12 @@ class Look {
   readonly #busy = new Map<LogId, Promise<void>>()
   readonly #failed = new Map<LogId, ServiceError>()
   readonly #done = new Set<LogId>()
-  readonly #flawed: NoteId[] = []
+  /** Logs with notes that were flawed and are good. */
+  readonly #mended = new Set<LogId>()
+  /** While what is flawed is not looked at again. */
+  #flawedBefore: FlawedRest | null = null
+  #isFlawed = false
+  #flawedNext: Pick<FlawedRest, 'from' | 'found'> = {}
   readonly #known: KnownLogs = { states: new Map(), held: new Map() }
   #periods: readonly KeyPeriod[] = []
   #placed = 0
@@ -93,6 +98,7 @@ class Look {
   }
 
   async #sendAll(): Promise<void> {
+    await this.#lookAtFlawed()
     let lookedMs = Number.NEGATIVE_INFINITY
     while (this.#isOpen()) {
       this.#start()
@@ -105,10 +111,40 @@ class Look {
     }
   }
 
+  /** Somebody may have mended one, or have marked a good one: it is sent. */
+  async #lookAtFlawed(): Promise<void> {
+    const { notes: store, signingKeys } = this.#deps
+    const before = this.#before.flawed
+    if (before !== null && isResting(before, this.#startMs)) {
+      this.#flawedBefore = before
+      return
+    }
+    const from = before?.from ?? null
+    const { notes, next } = await store.flawedNotes(this.#place.name, from)
+    if (notes.length > 0) this.#periods = (await signingKeys.keyState()).periods
+    let found = from !== null && before?.found === true
+    for (const note of notes) {
+      const flaw = await this.#flawOf(note)
+      if (flaw === null) this.#mend(note)
+      else found = true
+    }
+    this.#isFlawed = found || next !== null
+    if (next !== null) this.#flawedNext = { from: next, ...(found && { found }) }
+  }
+
+  #mend(note: WaitingNote): void {
+    this.#mended.add(note.logId)
+    const notes = [...(this.#queue.get(note.logId) ?? []), note]
+    this.#queue.set(
+      note.logId,
+      notes.sort((one, other) => (one.size < other.size ? -1 : 1)),
+    )
+  }
+
   /** Whether more may be begun. */
   #isOpen(): boolean {
     if (this.#fault !== null || this.#signal.aborted) return false
-    return !this.#isLate() && !this.#isAway() && this.#flawed.length < MAX_FLAWED
+    return !this.#isLate() && !this.#isAway()
   }
 
   #isLate = (): boolean => this.#deps.now() - this.#startMs >= LOOK_MS
@@ -121,12 +157,9 @@ class Look {
 
   #start(): void {
     for (let id = this.#next(); id !== null; id = this.#next()) {
-      const [note, ...rest] = this.#queue.get(id) ?? []
-      // Behind the others, which are all before it now.
+      const notes = this.#queue.get(id) ?? []
       this.#queue.delete(id)
-      if (note === undefined) continue
-      if (rest.length > 0) this.#queue.set(id, rest)
-      this.#busy.set(id, this.#send(note))
+      this.#busy.set(id, this.#send(id, notes))
     }
   }
 
@@ -155,9 +188,9 @@ class Look {
     const { notes, signingKeys, now } = this.#deps
     const left = [...this.#resting.keys()].filter((id) => !this.#isDue(id))
     // Of many that are tried again at once some are read at a time, and leave room for the others.
-    const queued = [...this.#queue.keys()].filter((id) => this.#resting.has(id))
+    const queued = [...this.#queue.keys()].filter((id) => this.#resting.has(id) || this.#mended.has(id))
     const without = [...left, ...queued, ...this.#failed.keys(), ...this.#busy.keys()]
-    const found = await notes.notesToPlace(this.#place.name, { notes: this.#flawed, logs: without })
+    const found = await notes.notesToPlace(this.#place.name, { logs: without })
     if (found.length === 0) return
     // Behind the notes: what signed them is there by now.
     this.#periods = (await signingKeys.keyState()).periods
@@ -173,33 +206,68 @@ class Look {
     tick.abort()
   }
 
-  /** Never rejects. */
-  async #send(note: WaitingNote): Promise<void> {
-    const { logId, checkpointId } = note
+  /** The first of a log's notes that is good. Never rejects. */
+  async #send(id: LogId, notes: readonly WaitingNote[]): Promise<void> {
     try {
-      const options = { periods: this.#periods, known: this.#known, signal: this.#signal }
-      const sent = await sendNote(this.#deps, this.#place, note, options)
-      if (sent.kind === 'placed') {
+      const good = await this.#firstGood(notes)
+      const [note, ...rest] = notes.slice(good)
+      if (note === undefined) return
+      // Behind the others, which are all before it now.
+      if (rest.length > 0) this.#queue.set(id, rest)
+      const error = await sendNote(this.#deps, this.#place, note, {
+        known: this.#known,
+        signal: this.#signal,
+      })
+      if (error === null) {
         this.#placed++
-        this.#done.add(logId)
+        this.#done.add(id)
+        this.#passOver(id, note.size)
         return
       }
-      this.#first ??= sent.error
-      // Another note of the size may be good: it is read again, and comes before the larger ones of its log.
-      this.#queue.delete(logId)
-      if (sent.kind === 'flawed') this.#flawed.push({ checkpointId, logId })
-      else this.#failed.set(logId, sent.error)
+      this.#first ??= error
+      this.#queue.delete(id)
+      this.#failed.set(id, error)
     } catch (error) {
       this.#fault ??= { error }
     } finally {
-      this.#busy.delete(logId)
+      this.#busy.delete(id)
     }
+  }
+
+  /** Its index. Those before it are written down as flawed: they wait no longer, and keep back no other. */
+  async #firstGood(notes: readonly WaitingNote[]): Promise<number> {
+    const { notes: store, observer } = this.#deps
+    const flawed: FlawedNote[] = []
+    for (const note of notes) {
+      const flaw = await this.#flawOf(note)
+      if (flaw === null) break
+      flawed.push({ note, detail: flaw.message })
+    }
+    if (flawed.length === 0) return 0
+    for (const _ of flawed) observer.noteFailed(this.#place.name)
+    this.#isFlawed = true
+    await store.recordFlaws(this.#place.name, flawed)
+    return flawed.length
+  }
+
+  async #flawOf(note: WaitingNote): Promise<ServiceError | null> {
+    this.#signal.throwIfAborted()
+    const flaw = await flawOf(this.#deps, note, this.#periods, this.#known)
+    this.#first ??= flaw
+    return flaw
+  }
+
+  /** Other notes that say the same. */
+  #passOver(id: LogId, size: LeafIndex): void {
+    const left = (this.#queue.get(id) ?? []).filter((note) => note.size !== size)
+    if (left.length > 0) this.#queue.set(id, left)
+    else this.#queue.delete(id)
   }
 
   #result(): PlacedNotes {
     const nowMs = this.#deps.now()
     const away = this.#isAway()
-    const isOver = !away && !this.#isLate() && this.#flawed.length < MAX_FLAWED
+    const isOver = !away && !this.#isLate()
     const isDone = (id: LogId): boolean => isOver || this.#done.has(id)
     const untried = [...this.#queue.keys()].some((id) => !this.#resting.has(id))
     const rests = restsAfter(this.#before, {
@@ -209,7 +277,7 @@ class Look {
       kept: ({ logId }) => !this.#isDue(logIdOf(logId)) || !isDone(logIdOf(logId)),
       away,
       untried: away && untried,
-      flawed: this.#flawed.length > 0,
+      flawed: this.#flawedRest(nowMs),
     })
     this.#say()
     const more = this.#isLate() && !away
@@ -222,6 +290,11 @@ class Look {
       againInMs: againInMs(rests, nowMs, nowMs - this.#startMs),
       ...(first !== null && { failure: { code: first.code, detail: first.message } }),
     }
+  }
+
+  #flawedRest(nowMs: number): FlawedRest | null {
+    if (this.#flawedBefore !== null || !this.#isFlawed) return this.#flawedBefore
+    return { ...restAfter(this.#before.flawed, nowMs), ...this.#flawedNext }
   }
 
   /** The first time that a log is not taken, and no more: readiness and metrics say how it stands. */

@@ -1,4 +1,4 @@
-/** One note on its way to a place: looked at, sent, and what became of it written down. */
+/** One note on its way to a place: looked at; sent, and what became of it written down. */
 import type { KeyPeriod } from '../src/domain/evidence/keyPeriods.ts'
 import { nameOf } from '../src/domain/evidence/origin.ts'
 import { openStoredNote } from '../src/domain/evidence/storedNote.ts'
@@ -16,48 +16,46 @@ export interface KnownLogs {
   readonly held: Map<LogId, LeafIndex>
 }
 
-export type SentNote =
-  | { readonly kind: 'placed' }
-  /** It is not what its row says, and is not sent. */
-  | { readonly kind: 'flawed'; readonly error: ServiceError }
-  | { readonly kind: 'failed'; readonly error: ServiceError }
+/** Null when it is known now what became of it; else why it is tried again. */
+export type NotSent = ServiceError | null
 
-/** Throws what is not the place's: a database that does not answer, and being cancelled. */
+/**
+ * A note that nothing belies. Throws what is not the place's: a database that does not answer, and being cancelled.
+ */
 export async function sendNote(
   deps: Dependencies,
   place: NotePlace,
   note: WaitingNote,
-  {
-    periods,
-    known,
-    signal,
-  }: {
-    readonly periods: readonly KeyPeriod[]
-    readonly known: KnownLogs
-    readonly signal: AbortSignal
-  },
-): Promise<SentNote> {
+  { known, signal }: { readonly known: KnownLogs; readonly signal: AbortSignal },
+): Promise<NotSent> {
   signal.throwIfAborted()
-  const flaw = await flawOf(deps, note, periods, known)
-  if (flaw !== null) {
-    const detail = `the note of the checkpoint ${note.checkpointId} is not sent: ${flaw}`
-    const error = new ServiceError('NOTE_REFUSED', detail)
-    await writeDown(deps, place, note, error)
-    return { kind: 'flawed', error }
-  }
   try {
     await placeOne(deps, place, note, known, signal)
-    return { kind: 'placed' }
+    return null
   } catch (error) {
     if (signal.aborted || !(error instanceof ServiceError) || isOurs(error)) throw error
     await writeDown(deps, place, note, error)
-    return { kind: 'failed', error }
+    return error
   }
 }
 
 /** What the note does not say though its row does; null for a good one. Whoever may insert rows holds no key. */
-async function flawOf(
-  { log }: Dependencies,
+export async function flawOf(
+  { log }: Pick<Dependencies, 'log'>,
+  waiting: WaitingNote,
+  periods: readonly KeyPeriod[],
+  known: KnownLogs,
+): Promise<ServiceError | null> {
+  const flaw = await contradictionOf(log, waiting, periods, known)
+  if (flaw === null) return null
+  return new ServiceError(
+    'NOTE_REFUSED',
+    `the note of the checkpoint ${waiting.checkpointId} is not sent: ${flaw}`,
+  )
+}
+
+async function contradictionOf(
+  log: Dependencies['log'],
   { logId, note, size, root, signedAtMs }: WaitingNote,
   periods: readonly KeyPeriod[],
   { states }: KnownLogs,

@@ -140,6 +140,14 @@ table note_failures
   code text not null
   detail text not null
   failed_at timestamp with time zone not null default clock_timestamp()
+table note_flaws
+  sequence bigint not null generated always as identity
+  place text not null
+  checkpoint_id uuid not null
+  log_id integer not null
+  size bigint not null
+  detail text not null
+  found_at timestamp with time zone not null default clock_timestamp()
 table note_placements
   place text not null
   log_id integer not null
@@ -294,6 +302,7 @@ log_nodes log_nodes_level CHECK (((level > 0) AND (((level)::integer % 8) = 0)))
 log_nodes log_nodes_pkey PRIMARY KEY (log_id, level, index)
 note_failures note_failures_log_id_partition_logs_id_fk FOREIGN KEY (log_id) REFERENCES partition_logs(id)
 note_failures note_failures_pkey PRIMARY KEY (sequence)
+note_flaws note_flaws_pkey PRIMARY KEY (place, checkpoint_id, log_id)
 note_placements note_placements_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id)
 note_placements note_placements_log_id_partition_logs_id_fk FOREIGN KEY (log_id) REFERENCES partition_logs(id)
 note_placements note_placements_outcome CHECK ((outcome = ANY (ARRAY['held'::text, 'superseded'::text, 'conflict'::text])))
@@ -359,6 +368,8 @@ CREATE INDEX log_nodes_end_offset ON public.log_nodes USING btree (log_id, end_o
 CREATE UNIQUE INDEX log_nodes_pkey ON public.log_nodes USING btree (log_id, level, index)
 CREATE UNIQUE INDEX note_failures_pkey ON public.note_failures USING btree (sequence)
 CREATE INDEX note_failures_place ON public.note_failures USING btree (place, sequence)
+CREATE UNIQUE INDEX note_flaws_pkey ON public.note_flaws USING btree (place, checkpoint_id, log_id)
+CREATE INDEX note_flaws_place ON public.note_flaws USING btree (place, sequence)
 CREATE INDEX note_placements_conflicts ON public.note_placements USING btree (place) WHERE (outcome = 'conflict'::text)
 CREATE INDEX note_placements_log_size ON public.note_placements USING btree (log_id, size)
 CREATE UNIQUE INDEX note_placements_pkey ON public.note_placements USING btree (place, log_id, size)
@@ -398,6 +409,7 @@ A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.gap
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.legal_holds FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.log_nodes FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.note_failures FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
+A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.note_flaws FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.note_placements FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER reject_change BEFORE DELETE OR UPDATE OR TRUNCATE ON public.operator_actions FOR EACH STATEMENT EXECUTE FUNCTION reject_change()
 A CREATE TRIGGER grow_log BEFORE UPDATE ON public.partition_logs FOR EACH ROW EXECUTE FUNCTION grow_log()
@@ -799,6 +811,7 @@ INSERT on public.gaps
 INSERT on public.legal_holds
 INSERT on public.log_nodes
 INSERT on public.note_failures
+INSERT on public.note_flaws
 INSERT on public.note_placements
 INSERT on public.operator_actions
 INSERT on public.producer_keys
@@ -825,6 +838,7 @@ SELECT on public.gaps
 SELECT on public.legal_holds
 SELECT on public.log_nodes
 SELECT on public.note_failures
+SELECT on public.note_flaws
 SELECT on public.note_placements
 SELECT on public.operator_actions
 SELECT on public.partition_logs

@@ -598,3 +598,24 @@ export const noteFailures = pgTable(
   },
   (t) => [index('note_failures_place').on(t.place, t.sequence)],
 )
+
+/**
+ * Notes that are not what their rows say, found out when they were to be sent: they are not, and keep no other back. Append-only.
+ * Refers to no row, so that who takes a forged one away can.
+ */
+export const noteFlaws = pgTable(
+  'note_flaws',
+  {
+    sequence: int8('sequence').notNull().generatedAlwaysAsIdentity(),
+    place: text('place').notNull(),
+    checkpointId: uuid('checkpoint_id').notNull(),
+    logId: integer('log_id').notNull(),
+    size: int8('size').notNull(),
+    detail: text('detail').notNull(),
+    foundAt: time('found_at').notNull().default(sql`clock_timestamp()`),
+  },
+  (t) => [
+    primaryKey({ name: 'note_flaws_pkey', columns: [t.place, t.checkpointId, t.logId] }),
+    index('note_flaws_place').on(t.place, t.sequence),
+  ],
+)

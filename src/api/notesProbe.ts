@@ -1,12 +1,12 @@
-import type { PlaceStanding } from '../ports.ts'
+import type { FlawedStanding, PlaceStanding } from '../ports.ts'
 import type { Probe } from './health.ts'
 
 /** Longer than a note takes to all places when nothing is wrong. */
 const LATE_MS = 60_000
 
 /**
- * How the places outside the database stand. Degraded, by name, where a note has waited for a minute or a place holds
- * something else of a log. Never a reason not to be ready: the log takes events whether or not a bucket is there.
+ * How the places outside the database stand. Degraded, by name, where a note has waited for a minute, a place holds something
+ * else of a log, or somebody inserted notes that are none. Never a reason not to be ready: the log takes events whether or not a bucket is there.
  */
 export const notesProbe = (
   standing: () => Promise<readonly PlaceStanding[]>,
@@ -32,6 +32,7 @@ function show(
     moreWait,
     oldestWaiting,
     conflicts,
+    flawed,
     lastPlaced,
     failure,
     refusedLogs,
@@ -43,11 +44,12 @@ function show(
   const isLate = waitedMs >= LATE_MS
   return {
     place,
-    state: isLate || conflicts > 0 ? 'degraded' : 'up',
+    state: isLate || conflicts > 0 || flawed !== null ? 'degraded' : 'up',
     waiting,
     ...(moreWait && { moreWait }),
     ...(oldestWaiting !== null && { oldestWaitingSeconds: Math.round(waitedMs / 1_000) }),
     ...(conflicts > 0 && { conflicts }),
+    ...(flawed !== null && { flawed: showFlawed(flawed) }),
     ...(lastPlaced !== null && { lastPlacedAt: lastPlaced.toISOString() }),
     ...(failure !== null && {
       failure: { code: failure.code, detail: failure.detail, at: failure.at.toISOString() },
@@ -62,3 +64,10 @@ function show(
     }),
   }
 }
+
+const showFlawed = ({ count, more, first: { size, since, ...first } }: FlawedStanding) => ({
+  code: 'NOTE_REFUSED',
+  count,
+  ...(more && { more }),
+  first: { ...first, size: size.toString(), since: since.toISOString() },
+})

@@ -56,6 +56,18 @@ export function registerPlaceMetrics(
     help: 'Notes where a place holds something else of the log: an alarm',
     ...options,
   })
+  const flawed = new Gauge({
+    name: 'notes_flawed',
+    help: 'Notes that are never sent, since they are not what their rows say, counted to 10000: an alarm',
+    ...options,
+  })
+  const flawedSeconds = new Gauge({
+    name: 'notes_flawed_seconds',
+    help: 'Since when the first of the notes is known that are not what their rows say',
+    labelNames: ['place', 'topic', 'partition', 'incarnation', 'checkpoint', 'code'] as const,
+    registers: [registry],
+    collect: () => refresh(),
+  })
   const refusedLogs = new Gauge({
     name: 'notes_refused_logs',
     help: 'Logs of which a place does not take a note',
@@ -69,12 +81,21 @@ export function registerPlaceMetrics(
     collect: () => refresh(),
   })
   const refresh = createRefresh(standing, [], (places) => {
-    for (const gauge of [waiting, more, oldest, conflicts, refusedLogs, refused]) gauge.reset()
+    for (const gauge of [waiting, more, oldest, conflicts, flawed, flawedSeconds, refusedLogs, refused])
+      gauge.reset()
     for (const { place, ...found } of places) {
       waiting.set({ place }, found.waiting)
       more.set({ place }, found.moreWait ? 1 : 0)
       oldest.set({ place }, ageSeconds(found.oldestWaiting))
       conflicts.set({ place }, found.conflicts)
+      flawed.set({ place }, found.flawed?.count ?? 0)
+      if (found.flawed !== null) {
+        const { topic, partition, incarnation, checkpointId: checkpoint, since } = found.flawed.first
+        flawedSeconds.set(
+          { ...{ place, topic, partition, incarnation, checkpoint }, code: 'NOTE_REFUSED' },
+          ageSeconds(since),
+        )
+      }
       refusedLogs.set({ place }, found.refusedLogs)
       for (const { topic, partition, incarnation, code, since } of found.refused)
         refused.set({ place, topic, partition, incarnation, code }, ageSeconds(since))

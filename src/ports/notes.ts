@@ -16,14 +16,22 @@ export interface WaitingNote extends NoteToPlace {
   readonly signedAtMs: number | null
 }
 
-/** The note of one log in one checkpoint. */
-export type NoteId = Pick<NoteToPlace, 'checkpointId' | 'logId'>
-
 /** What is not looked for. */
 export interface NotesLeftOut {
-  /** Passed over for others of the same log and size. */
-  readonly notes?: readonly NoteId[]
   readonly logs?: readonly LogId[]
+}
+
+export interface FlawedNote {
+  readonly note: NoteToPlace
+  /** What it does not say though its row does. */
+  readonly detail: string
+}
+
+/** Some of the notes that were found not to be what their rows say, and that a place has no other of. */
+export interface FlawedNotes {
+  readonly notes: readonly WaitingNote[]
+  /** Where to go on; null when these were the last. */
+  readonly next: string | null
 }
 
 /** What became of a note at a place, for good. */
@@ -60,6 +68,22 @@ export interface RefusedLog {
   readonly detail: string
 }
 
+export interface FlawedStanding {
+  /** Of the newest 10,000 that were found. */
+  readonly count: number
+  /** There may be more. */
+  readonly more: boolean
+  readonly first: {
+    readonly topic: string
+    readonly partition: number
+    readonly incarnation: number
+    readonly checkpointId: string
+    readonly size: LeafIndex
+    readonly detail: string
+    readonly since: Date
+  }
+}
+
 export interface PlaceStanding {
   readonly place: string
   /** Notes that it does not have yet, counted to 10,000; when the oldest of those looked at was signed. */
@@ -74,6 +98,8 @@ export interface PlaceStanding {
   readonly refused: readonly RefusedLog[]
   /** Counted to 10,000. */
   readonly conflicts: number
+  /** Notes that are never sent, since they are not what their rows say: somebody inserted them. */
+  readonly flawed: FlawedStanding | null
   readonly lastPlaced: Date | null
   /** The newest failure of a note that still waits. */
   readonly failure: { readonly code: string; readonly detail: string; readonly at: Date } | null
@@ -103,7 +129,7 @@ export interface UnplacedNote {
 }
 
 export interface NoteStore {
-  /** Notes that the place does not have, some of each log, by size. */
+  /** Notes that the place does not have, some of each log, by size; several of one size where several checkpoints say it. */
   notesToPlace(place: string, except?: NotesLeftOut): Promise<readonly WaitingNote[]>
   /** The largest size of the log that the place holds, or 0. */
   heldSize(place: string, logId: LogId): Promise<LeafIndex>
@@ -111,6 +137,10 @@ export interface NoteStore {
   recordPlacement(place: string, note: NoteToPlace, placement: Placement): Promise<void>
   /** The same failure again is written down every few minutes only. */
   recordFailure(place: string, note: NoteToPlace, failure: { code: string; detail: string }): Promise<void>
+  /** That notes are not what their rows say: they wait no longer. Once for each place and note. */
+  recordFlaws(place: string, flawed: readonly FlawedNote[]): Promise<void>
+  /** `from`: null, or where an answer said to go on. */
+  flawedNotes(place: string, from: string | null): Promise<FlawedNotes>
   /**
    * In the order of the places. Of a place that is being looked at already, what that look brings; with `fromNow`, what one
    * brings that begins later: it sees all that was stored before.

@@ -38,9 +38,10 @@ export function startNoteRelay({ client, taskQueue, places, notes, log }: NoteRe
   /** How each place stood when its workflow was last told. */
   const told = new Map<string, PlaceStanding>()
   const seeTo = async (standing: PlaceStanding): Promise<void> => {
-    const { place, waiting } = standing
+    const { place, waiting, flawed } = standing
     const before = told.get(place)
-    if (waiting > 0) {
+    // What is flawed is looked at again too: somebody may mend it.
+    if (waiting > 0 || flawed !== null) {
       const isNew = before === undefined || hasNew(before, standing)
       await start(client, { taskQueue, place, isNew, signal: stopping.signal })
     }

@@ -1,7 +1,8 @@
 /** How a place stands: what waits there, counted to a bound, and what it does not take. */
 import { type drizzle, sql } from '../../drizzle/orm.ts'
-import type { PlaceStanding } from '../ports.ts'
-import { logSizes, type Surveyed, waits } from './noteSurvey.ts'
+import { leafIndex } from '../domain/model.ts'
+import type { FlawedStanding, PlaceStanding } from '../ports.ts'
+import { isNotPlaced, logSizes, type Surveyed, waits } from './noteSurvey.ts'
 import { MAX_FAILURES } from './placedNotes.ts'
 import { onlyRow } from './transaction.ts'
 
@@ -26,12 +27,26 @@ interface StandingRow extends Record<string, unknown> {
   readonly failed_ms: string | null
   readonly refused_logs: number
   readonly refused: readonly RefusedRow[]
+  readonly flawed: number
+  readonly more_flawed: boolean
+  readonly first_flawed: FlawedRow | null
 }
 
-interface RefusedRow {
+interface LogRow {
   readonly topic: string
   readonly partition: number
   readonly incarnation: number
+}
+
+interface FlawedRow extends LogRow {
+  readonly checkpoint_id: string
+  /** As text: JSON's numbers are no bigints. */
+  readonly size: string
+  readonly detail: string
+  readonly since_ms: number
+}
+
+interface RefusedRow extends LogRow {
   readonly since_ms: number
   readonly at_ms: number
   readonly code: string
@@ -58,8 +73,9 @@ export async function readStanding(db: Db, place: string, surveyed: Surveyed): P
     with newer as materialized (${newerPositions(surveyed)}),
     firsts as materialized (
       select b.log_id, b.size, p.checkpoint_id from ${known}
-       cross join lateral (select checkpoint_id from public.checkpoint_positions
-                            where log_id = b.log_id and size = b.size and note is not null limit 1) p),
+       cross join lateral (select p.checkpoint_id from public.checkpoint_positions p
+                            where p.log_id = b.log_id and p.size = b.size and p.note is not null and ${waits(place)}
+                            limit 1) p),
     known as materialized (
       select b.log_id, p.size, p.checkpoint_id, p.nth from ${known}
        cross join lateral (
@@ -89,6 +105,17 @@ export async function readStanding(db: Db, place: string, surveyed: Surveyed): P
                    where p.log_id = f.log_id and p.size = f.size and p.note is not null and ${waits(place)}
                    limit ${MAX_ALIKE}) k ${itsCheckpoint}) w
        where w.found > 0),
+    flaws as materialized (
+      select sequence, checkpoint_id, log_id, size, detail, found_at from public.note_flaws
+       where place = ${place} order by sequence desc limit ${MAX_COUNTED + 1}),
+    flawed as materialized (
+      select p.* from flaws p
+       where (select note is not null from public.checkpoint_positions
+               where checkpoint_id = p.checkpoint_id and log_id = p.log_id) and ${isNotPlaced(place)}),
+    first_flawed as (
+      select l.topic, l.partition, l.incarnation, f.checkpoint_id, f.size::text, f.detail,
+             (extract(epoch from f.found_at) * 1000)::bigint as since_ms
+        from (select * from flawed order by sequence limit 1) f join public.partition_logs l on l.id = f.log_id),
     refused as (select l.topic, l.partition, l.incarnation, count(*) over () as logs,
                        (extract(epoch from min(f.since)) * 1000)::bigint as since_ms,
                        (extract(epoch from max(f.failed_at)) * 1000)::bigint as at_ms,
@@ -107,6 +134,9 @@ export async function readStanding(db: Db, place: string, surveyed: Surveyed): P
              where place = ${place}) as placed_ms,
            (select coalesce(max(logs), 0)::integer from refused) as refused_logs,
            (select coalesce(json_agg(r order by since_ms), '[]') from refused r) as refused,
+           (select least(count(*), ${MAX_COUNTED})::integer from flawed) as flawed,
+           (select count(*) > ${MAX_COUNTED} from flaws) as more_flawed,
+           (select row_to_json(r) from first_flawed r) as first_flawed,
            f.code, f.detail, (extract(epoch from f.failed_at) * 1000)::bigint as failed_ms
       from (select) one
       left join lateral (select code, detail, failed_at from failing order by sequence desc limit 1) f on true`)
@@ -114,6 +144,21 @@ export async function readStanding(db: Db, place: string, surveyed: Surveyed): P
 }
 
 const dateOf = (ms: string | null): Date | null => (ms === null ? null : new Date(Number(ms)))
+
+function flawedOf({
+  flawed: count,
+  more_flawed: more,
+  first_flawed: first,
+}: StandingRow): FlawedStanding | null {
+  if (first === null) return null
+  const { checkpoint_id, size, since_ms, ...rest } = first
+  const since = new Date(since_ms)
+  return {
+    count,
+    more,
+    first: { ...rest, checkpointId: checkpoint_id, size: leafIndex(BigInt(size)), since },
+  }
+}
 
 function toStanding(place: string, { isWhole }: Surveyed, row: StandingRow): PlaceStanding {
   const { code, detail, waiting } = row
@@ -131,6 +176,7 @@ function toStanding(place: string, { isWhole }: Surveyed, row: StandingRow): Pla
       at: new Date(at_ms),
     })),
     conflicts: row.conflicts,
+    flawed: flawedOf(row),
     lastPlaced: dateOf(row.placed_ms),
     failure: waiting > 0 && code !== null && detail !== null && at !== null ? { code, detail, at } : null,
   }

@@ -21,10 +21,14 @@ const STEP_CHECKPOINTS = 64
 const MIN_POSITIONS = 20
 
 /**
- * Whether nothing is written down of the note of a position `p` at a place. A scalar, so that it is asked row by row, and a limit
+ * Whether nothing is written down of the note of a position `p` at a place. Scalars, so that they are asked row by row, and a limit
  * ends it: no estimate of the planner's makes it read a table.
  */
-export const waits = (place: string) => sql`(select true from public.note_placements d
+export const waits = (place: string) => sql`${isNotPlaced(place)} and (select true from public.note_flaws f
+    where f.place = ${place} and f.checkpoint_id = p.checkpoint_id and f.log_id = p.log_id) is null`
+
+/** The same, whether or not the note was found to be flawed. */
+export const isNotPlaced = (place: string) => sql`(select true from public.note_placements d
     where d.place = ${place} and d.log_id = p.log_id and d.size = p.size) is null`
 
 /** The logs, and a size of each, as rows `b`. */

@@ -1,12 +1,21 @@
 import { drizzle, sql } from '../../drizzle/orm.ts'
 import { hashFromBytes } from '../domain/hash.ts'
 import { type LeafIndex, type LogId, leafIndex, logId } from '../domain/model.ts'
-import type { NoteStore, NotesLeftOut, NoteToPlace, Placement, PlaceStanding, WaitingNote } from '../ports.ts'
+import type {
+  FlawedNote,
+  FlawedNotes,
+  NoteStore,
+  NotesLeftOut,
+  NoteToPlace,
+  Placement,
+  PlaceStanding,
+  WaitingNote,
+} from '../ports.ts'
 import { isUuid } from './checkpoints.ts'
 import type { Database } from './database.ts'
 import { guarded } from './failure.ts'
 import { newerPositions, readStanding } from './noteStanding.ts'
-import { logSizes, NoteSurvey, type Surveyed, waits } from './noteSurvey.ts'
+import { isNotPlaced, logSizes, NoteSurvey, type Surveyed, waits } from './noteSurvey.ts'
 import { MAX_FAILURES, readPlaced, readUnplaced } from './placedNotes.ts'
 import { onlyRow } from './transaction.ts'
 
@@ -19,6 +28,8 @@ const FRESH_MS = 5_000
 /** The same failure of a note is written down once in this time. */
 const SAME_FAILURE_MINUTES = 5
 const MAX_DETAIL_LENGTH = 1_000
+/** Flaws that are looked at again at once. */
+const FLAWS_PER_PAGE = 1_000
 
 type Db = ReturnType<typeof drizzle>
 
@@ -83,6 +94,10 @@ export function createNoteStore(database: Database, now: () => number = Date.now
     heldSize: (place, id) => guarded('looking for what a place holds', () => readHeldSize(db, place, id)),
     recordPlacement: (place, note, placement) =>
       guarded('recording where a note is held', () => insertPlacement(db, place, note, placement)),
+    recordFlaws: (place, flawed) =>
+      guarded('recording that notes are flawed', () => insertFlaws(db, place, flawed)),
+    flawedNotes: (place, from) =>
+      guarded('looking for flawed notes', () => readFlawed(db, place, from ?? '0')),
     recordFailure: (place, note, failure) =>
       guarded('recording that a note was not sent', () => insertFailure(db, place, note, failure)),
     standingOf: (places, { fromNow = false } = {}) =>
@@ -105,13 +120,6 @@ export function createNoteStore(database: Database, now: () => number = Date.now
       }),
   }
 }
-
-const exceptText = ({ notes = [] }: NotesLeftOut) =>
-  notes.length === 0
-    ? sql``
-    : sql` and not exists (select from unnest(${sql.param(notes.map((id) => id.checkpointId))}::uuid[],
-                                             ${sql.param(notes.map((id) => id.logId))}::integer[]) x (checkpoint_id, log_id)
-                          where x.checkpoint_id = p.checkpoint_id and x.log_id = p.log_id)`
 
 /** Null for the infinities, which a row that nobody here wrote may have. */
 const finiteMs = (column: string) =>
@@ -145,29 +153,62 @@ async function readNotes(
   const { rows } = await db.execute<WaitingRow>(sql`
     with found as (
       select p.log_id, p.size, p.checkpoint_id, p.note, p.root_hash from (${newerPositions(surveyed)}) p
-       where p.note is not null and ${waits(place)}${exceptText(except)} and p.log_id <> all(${sql.param([...left])}::integer[])
+       where p.note is not null and ${waits(place)} and p.log_id <> all(${sql.param([...left])}::integer[])
       union all
       select w.* from ${logSizes(older)}
        cross join lateral (
-         select distinct on (p.size) p.log_id, p.size, p.checkpoint_id, p.note, p.root_hash
+         select p.log_id, p.size, p.checkpoint_id, p.note, p.root_hash
            from public.checkpoint_positions p
-          where p.log_id = b.log_id and p.size >= b.size and p.note is not null and ${waits(place)}${exceptText(except)}
+          where p.log_id = b.log_id and p.size >= b.size and p.note is not null and ${waits(place)}
           order by p.size, p.checkpoint_id limit ${perLog}) w),
-    alike as (select distinct on (log_id, size) * from found order by log_id, size, checkpoint_id),
-    smallest as (select * from (select *, row_number() over (partition by log_id order by size) as nth from alike) n
+    smallest as (select * from (select *, row_number() over (partition by log_id order by size, checkpoint_id) as nth
+                                  from (select distinct on (log_id, size, checkpoint_id) * from found) a) n
               where nth <= ${perLog} order by nth, log_id limit ${MAX_NOTES})
     select s.log_id, s.size, s.checkpoint_id, s.note, s.root_hash, ${finiteMs('c.created_at')} as created_ms
       from smallest s
      cross join lateral (select created_at from public.checkpoints where id = s.checkpoint_id offset 0) c
      order by s.nth, s.log_id`)
-  return rows.map((row) => ({
-    logId: logId(row.log_id),
-    checkpointId: row.checkpoint_id,
-    size: leafIndex(BigInt(row.size)),
-    note: row.note,
-    root: hashFromBytes(row.root_hash),
-    signedAtMs: row.created_ms === null ? null : Number(row.created_ms),
-  }))
+  return rows.map(toNote)
+}
+
+const toNote = (row: WaitingRow): WaitingNote => ({
+  logId: logId(row.log_id),
+  checkpointId: row.checkpoint_id,
+  size: leafIndex(BigInt(row.size)),
+  note: row.note,
+  root: hashFromBytes(row.root_hash),
+  signedAtMs: row.created_ms === null ? null : Number(row.created_ms),
+})
+
+/** Of so many flaws as one page has, those that stand: their rows are there, and the place has no other note of the size. */
+async function readFlawed(db: Db, place: string, from: string): Promise<FlawedNotes> {
+  const { rows } = await db.execute<{ last: string | null; full: boolean; notes: number }>(sql`
+    select max(sequence) as last, count(*) = ${FLAWS_PER_PAGE} as full from (${flawPage(place, from)}) f`)
+  const { last, full } = onlyRow(rows, 'the page')
+  const found = await db.execute<WaitingRow>(sql`
+    select p.log_id, p.size, p.checkpoint_id, p.note, p.root_hash, ${finiteMs('c.created_at')} as created_ms
+      from (${flawPage(place, from)}) f
+     cross join lateral (select * from public.checkpoint_positions where checkpoint_id = f.checkpoint_id and log_id = f.log_id offset 0) p
+     cross join lateral (select created_at from public.checkpoints where id = f.checkpoint_id offset 0) c
+     where f.sequence <= coalesce(${last}::bigint, 0) and p.note is not null and ${isNotPlaced(place)}
+     order by f.sequence`)
+  return { notes: found.rows.map(toNote), next: full ? last : null }
+}
+
+const flawPage = (place: string, from: string) => sql`
+  select sequence, checkpoint_id, log_id from public.note_flaws
+   where place = ${place} and sequence > ${from}::bigint order by sequence limit ${FLAWS_PER_PAGE}`
+
+async function insertFlaws(db: Db, place: string, flawed: readonly FlawedNote[]): Promise<void> {
+  const columns = [
+    sql`${sql.param(flawed.map(({ note }) => note.checkpointId))}::uuid[]`,
+    sql`${sql.param(flawed.map(({ note }) => note.logId))}::integer[]`,
+    sql`${sql.param(flawed.map(({ note }) => String(note.size)))}::bigint[]`,
+    sql`${sql.param(flawed.map(({ detail }) => shownDetail(detail)))}::text[]`,
+  ]
+  await db.execute(sql`
+    insert into public.note_flaws (place, checkpoint_id, log_id, size, detail)
+    select ${place}, f.* from unnest(${sql.join(columns, sql`, `)}) f on conflict do nothing`)
 }
 
 async function readHeldSize(db: Db, place: string, id: LogId): Promise<LeafIndex> {
@@ -176,6 +217,9 @@ async function readHeldSize(db: Db, place: string, id: LogId): Promise<LeafIndex
      where place = ${place} and log_id = ${id} and outcome = 'held'`)
   return leafIndex(BigInt(onlyRow(rows, 'the size').size))
 }
+
+const shownDetail = (detail: string): string =>
+  detail.replaceAll('\u0000', '\ufffd').slice(0, MAX_DETAIL_LENGTH)
 
 async function insertPlacement(
   db: Db,
@@ -197,7 +241,7 @@ async function insertFailure(
   { logId: id, size }: NoteToPlace,
   { code, detail }: { readonly code: string; readonly detail: string },
 ): Promise<void> {
-  const shown = detail.replaceAll('\u0000', '\ufffd').slice(0, MAX_DETAIL_LENGTH)
+  const shown = shownDetail(detail)
   await db.execute(sql`
     insert into public.note_failures (place, log_id, size, code, detail)
     select ${place}, ${id}::integer, ${size}::bigint, ${code}, ${shown}

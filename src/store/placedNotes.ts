@@ -64,17 +64,18 @@ export async function readUnplaced(
        cross join lateral (select * from public.note_failures where place = n.place
                             order by sequence desc limit ${MAX_FAILURES}) f)
     select u.log_id, u.place,
-           (array_agg(f.code order by f.sequence desc))[1] as code,
-           (array_agg(f.detail order by f.sequence desc))[1] as detail,
-           (extract(epoch from min(f.failed_at)) * 1000)::bigint as since_ms,
-           (extract(epoch from max(f.failed_at)) * 1000)::bigint as at_ms
+           case when w.detail is null then (array_agg(f.code order by f.sequence desc))[1] else 'NOTE_REFUSED' end as code,
+           coalesce(w.detail, (array_agg(f.detail order by f.sequence desc))[1]) as detail,
+           (extract(epoch from coalesce(w.found_at, min(f.failed_at))) * 1000)::bigint as since_ms,
+           (extract(epoch from coalesce(w.found_at, max(f.failed_at))) * 1000)::bigint as at_ms
       from unplaced u
+      left join public.note_flaws w on w.place = u.place and w.checkpoint_id = ${checkpointId} and w.log_id = u.log_id
       left join recent f
         on f.place = u.place and f.log_id = u.log_id
        and (f.size = u.size or f.size < u.size and f.code <> 'NOTE_REFUSED')
        and not exists (select from public.note_placements d
                         where d.place = f.place and d.log_id = f.log_id and d.size = f.size)
-     group by u.log_id, u.place order by u.log_id, u.place`)
+     group by u.log_id, u.place, w.detail, w.found_at order by u.log_id, u.place`)
   return rows.map(({ log_id, place, code, detail, since_ms, at_ms }) => {
     const [since, at] = [since_ms, at_ms].map((ms) => (ms === null ? null : new Date(Number(ms))))
     if (code === null || detail === null || !since || !at)

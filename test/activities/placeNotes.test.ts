@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, afterEach, expect, it } from 'vitest'
 import { placeNotes } from '../../activities/placeNotes.ts'
 import { storeCheckpoint } from '../../activities/storeCheckpoint.ts'
 import { createReadiness } from '../../src/api/health.ts'
@@ -12,7 +12,7 @@ import { signCheckpoint } from '../../src/domain/evidence/checkpointNote.ts'
 import { notePath, originOf } from '../../src/domain/evidence/notePlace.ts'
 import { MAX_LOG_RESTS, NO_RESTS, type PlaceRests, restsAfter } from '../../src/domain/evidence/noteRests.ts'
 import { hashToBytes } from '../../src/domain/hash.ts'
-import { logId as logIdOf } from '../../src/domain/model.ts'
+import { type Hash, logId as logIdOf } from '../../src/domain/model.ts'
 import { LogNotTaken, ServiceError } from '../../src/errors.ts'
 import { auditNotes } from '../../src/evidence/auditNotes.ts'
 import { createMetrics } from '../../src/metrics/metrics.ts'
@@ -118,7 +118,7 @@ it('a place that is new gets everything, also where nothing was unsettled for lo
   expect(await notes.standingOf([place.name])).toMatchObject([{ waiting: 1 }])
   const found = await notes.notesToPlace(place.name)
   expect(found).toMatchObject([{ size: 200n }])
-  expect(await notes.notesToPlace(place.name, { notes: found })).toEqual([])
+  expect(await notes.notesToPlace(place.name, { logs: found.map(({ logId }) => logId) })).toEqual([])
   // Put back to a backup, a database numbers new checkpoints from lower on: after a while it is looked at whole.
   await settle(place)
   await withClient(platform.database.adminUrl, async (client) => {
@@ -352,7 +352,7 @@ it('a log beyond those that have a pause of their own rests too, longer each tim
       ...{ logId: 100_000 + count, tries: 6, untilMs: nowMs + 30_000, ofPlace: false },
     }))
   const failure = { nowMs, placed: 0, failed: new Map([[blocked.logId, { ofLog: true }]]) }
-  const usual = { kept: () => true, away: false, untried: false, flawed: false }
+  const usual = { kept: () => true, away: false, untried: false, flawed: null }
   let rests = restsAfter({ ...NO_RESTS, logs: strangers() }, { ...failure, ...usual })
   const asked: number[] = []
   const picky: NotePlace = {
@@ -544,11 +544,20 @@ it('a note that its row, its log or the keys belie is never sent, and holds up n
   for (const { note, size } of [good, elsewhere, later])
     expect(readFileSync(place.fileOf(note, size), 'utf8')).toBe(note)
   expect(existsSync(place.fileOf(good.note, 50n))).toBe(false)
-  // The size that only forged rows have goes on waiting, and says so; what was placed is not spoken of.
+  // The size that only forged rows have does not wait, and is named; what was placed is not spoken of.
   const ids = rows.filter(([, , size]) => size === 50).map(([id]) => id)
   const standing = await place.standing()
-  expect(standing).toMatchObject({ waiting: 1, conflicts: 0, failure: { code: 'NOTE_REFUSED' } })
-  expect(ids.some((id) => standing?.failure?.detail.includes(id))).toBe(true)
+  expect(standing).toMatchObject({
+    ...{ waiting: 0, moreWait: false, conflicts: 0, failure: null, refusedLogs: 0 },
+    flawed: { count: 2, more: false, first: { topic: mine, partition: 0, incarnation: 1, size: 50n } },
+  })
+  const first = standing?.flawed?.first
+  if (first === undefined) throw new Error('none is named')
+  expect(ids).toContain(first.checkpointId)
+  expect(first.detail).toContain(first.checkpointId)
+  expect(await platform.store.notes.unplacedNotes(first.checkpointId, [place.name])).toMatchObject([
+    { failure: { code: 'NOTE_REFUSED', detail: first.detail } },
+  ])
   await withClient(platform.database.adminUrl, (client) =>
     withoutGuards(client, async () => {
       const forged = rows.map(([id]) => id)
@@ -557,6 +566,135 @@ it('a note that its row, its log or the keys belie is never sent, and holds up n
     }),
   )
   await settle(place)
+  expect(await place.standing()).toMatchObject({ flawed: null })
+})
+
+/** As who may insert does: of no signature. */
+async function forge(log: { readonly logId: number; readonly rootHash: Hash }, count: number): Promise<void> {
+  await withClient(platform.database.appUrl, async (client) => {
+    await client.query(
+      `with made as (insert into checkpoints (id, topic, created_by) select gen_random_uuid(), 'forged', 'forger' from generate_series(1, $1::int) returning id)
+       insert into checkpoint_positions (checkpoint_id, log_id, partition, "offset", size, root_hash, note)
+       select id, $2::int, 0, 1, 1 + (row_number() over ()) % 20, $3::bytea, 'no note' from made`,
+      [count, log.logId, hashToBytes(log.rootHash)],
+    )
+  })
+}
+
+afterEach(() => takeForgedAway())
+
+const takeForgedAway = () =>
+  withClient(platform.database.adminUrl, (client) =>
+    withoutGuards(client, async () => {
+      await client.query(
+        "delete from checkpoint_positions where checkpoint_id in (select id from checkpoints where created_by = 'forger')",
+      )
+      await client.query("delete from checkpoints where created_by = 'forger'")
+    }),
+  )
+
+it('however many forged notes lie below the good ones of a log, these are sent; the forged ones never, and are named', async () => {
+  const folder = aPlace()
+  await settle(folder)
+  const topic = await aLog()
+  const good = [await checkpointOf(topic, '100'), await checkpointOf(topic)]
+  const [first] = good
+  if (first === undefined) throw new Error('nothing was made')
+  await forge(first, 2_500)
+  const other = await checkpointOf(await aLog(20))
+  const offered: string[] = []
+  const watched: NotePlace = {
+    ...folder.place,
+    place: (note, context) => {
+      offered.push(note.note)
+      return folder.place.place(note, context)
+    },
+  }
+  let nowMs = Date.now()
+  const deps = { ...platform.deps, places: [watched], now: () => nowMs }
+  const look = (rests?: PlaceRests) =>
+    placeNotes(deps, scopeOf(), { place: folder.name, ...(rests !== undefined && { rests }) })
+  let slice = await look()
+  expect(slice).toMatchObject({ placed: 3, more: false, rests: { logs: [], flawed: { tries: 1 } } })
+  expect(offered.sort()).toEqual([...good, other].map(({ note }) => note).sort())
+  const named = {
+    count: 2_500,
+    first: { topic, detail: expect.stringContaining('is not sent') },
+  }
+  expect(await folder.standing()).toMatchObject({ waiting: 0, moreWait: false, flawed: named })
+  expect((await folder.standing())?.flawed?.more).toBe(false)
+  const all = () => platform.store.notes.standingOf([folder.name])
+  const shown = await createReadiness([notesProbe(all)], { freshMs: 0 })()
+  expect(shown).toMatchObject({
+    status: 'ready',
+    checks: {
+      notes: { state: 'degraded', places: { [folder.name]: { flawed: { code: 'NOTE_REFUSED', ...named } } } },
+    },
+  })
+  const metrics = createMetrics()
+  registerPlaceMetrics(metrics.registry, all)
+  const text = await metrics.text()
+  expect(text).toContain(`notes_flawed{place="${folder.name}"} 2500`)
+  expect(text).toMatch(
+    new RegExp(`notes_flawed_seconds{place="${folder.name}",topic="${topic}",.*"NOTE_REFUSED"} `),
+  )
+  // They are looked at again some at a time, ever less often, to the last and from the first on; nothing is written for it.
+  const froms: string[] = []
+  const pauses: number[] = []
+  for (let round = 0; round < 7; round++) {
+    nowMs += slice.againInMs ?? 0
+    slice = await look(slice.rests)
+    expect(slice).toMatchObject({ placed: 0, failure: { code: 'NOTE_REFUSED' } })
+    froms.push(slice.rests?.flawed?.from === undefined ? 'first' : 'later')
+    pauses.push(slice.againInMs ?? 0)
+  }
+  expect(froms).toEqual(['later', 'later', 'first', 'later', 'later', 'first', 'later'])
+  expect(pauses).toEqual([2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000])
+  expect(offered).toHaveLength(3)
+  const { rows } = await withClient(platform.database.adminUrl, (client) =>
+    client.query(
+      `select (select count(*)::int from note_flaws where place = $1) as flaws,
+              (select count(*)::int from note_failures where place = $1) as failures`,
+      [folder.name],
+    ),
+  )
+  expect(rows).toEqual([{ flaws: 2_500, failures: 0 }])
+  await takeForgedAway()
+  for (let round = 0; round < 5 && slice.rests !== undefined; round++) {
+    nowMs += 60_000
+    slice = await look(slice.rests)
+  }
+  expect(slice).toEqual({ placed: 0, more: false })
+  expect(await folder.standing()).toMatchObject({ waiting: 0, flawed: null })
+})
+
+it('a note that was mended, and a good one that somebody marked as flawed, are sent', async () => {
+  const place = aPlace()
+  await settle(place)
+  const [mended, marked] = [await checkpointOf(await aLog(20)), await checkpointOf(await aLog(20))]
+  const setNote = (note: string) =>
+    withClient(platform.database.adminUrl, (client) =>
+      withoutGuards(client, (guarded) =>
+        guarded.query('update checkpoint_positions set note = $1 where checkpoint_id = $2', [
+          note,
+          mended.id,
+        ]),
+      ),
+    )
+  await setNote('no note')
+  await withClient(platform.database.appUrl, (client) =>
+    client.query(
+      `insert into note_flaws (place, checkpoint_id, log_id, size, detail) values ($1, $2, $3, $4, 'a lie')`,
+      [place.name, marked.id, marked.logId, String(marked.size)],
+    ),
+  )
+  expect(await place.send()).toMatchObject({ placed: 1, rests: { flawed: { tries: 1 } } })
+  expect(readFileSync(place.fileOf(marked.note, marked.size), 'utf8')).toBe(marked.note)
+  expect(await place.standing()).toMatchObject({ waiting: 0, flawed: { count: 1 } })
+  await setNote(mended.note)
+  expect(await place.send()).toEqual({ placed: 1, more: false })
+  expect(readFileSync(place.fileOf(mended.note, mended.size), 'utf8')).toBe(mended.note)
+  expect(await place.standing()).toMatchObject({ waiting: 0, flawed: null })
 })
 
 it('a mark that a note was sent, put there by who may insert, is found by the audit: no note speaks for the leaves', async () => {

@@ -21,6 +21,13 @@ export interface LogGroup extends Rest {
   readonly logs: string
 }
 
+export interface FlawedRest extends Rest {
+  /** Behind which of them to go on; left out for the first. */
+  readonly from?: string
+  /** One of those before it was flawed still. */
+  readonly found?: boolean
+}
+
 /** What is left over after a look at the notes that wait at a place. Goes through Temporal as JSON. */
 export interface PlaceRests {
   readonly logs: readonly LogRest[]
@@ -28,8 +35,8 @@ export interface PlaceRests {
   readonly groups?: readonly LogGroup[]
   /** The place took nothing: until then only logs are tried that have not failed. */
   readonly place: Rest | null
-  /** Notes that are not what their rows say: they are looked at again. */
-  readonly flawed: Rest | null
+  /** Notes that are not what their rows say: they are looked at again, some at a time. */
+  readonly flawed: FlawedRest | null
   /** Logs that have not been tried, since the place took nothing. */
   readonly untried: boolean
 }
@@ -70,7 +77,8 @@ export interface LookResult {
   /** It was broken off: nothing but failures of the place. */
   readonly away: boolean
   readonly untried: boolean
-  readonly flawed: boolean
+  /** As the notes left it that are not what their rows say. */
+  readonly flawed: FlawedRest | null
 }
 
 /** What rests after a look; null when nothing does. */
@@ -85,7 +93,7 @@ export function restsAfter(before: PlaceRests, look: LookResult): PlaceRests | n
   }))
   const logs = [...rests.filter((rest) => !failed.has(rest.logId) && kept(rest)), ...again]
   const place = look.away ? restAfter(before.place, nowMs) : placed > 0 ? null : restingStill(before, nowMs)
-  const flawed = look.flawed ? restAfter(before.flawed, nowMs) : null
+  const { flawed } = look
   if (logs.length === 0 && place === null && flawed === null) return null
   const groups = groupsOf(logs.slice(MAX_LOG_RESTS))
   const carried = groups.length > 0 && { groups }

@@ -14,7 +14,7 @@ import {
 const NOW = 1_000_000
 const look = (change: Partial<LookResult>): LookResult => ({
   ...{ nowMs: NOW, placed: 0, failed: new Map(), kept: () => true },
-  ...{ away: false, untried: false, flawed: false },
+  ...{ away: false, untried: false, flawed: null },
   ...change,
 })
 const failed = (...ids: number[]) => new Map(ids.map((id) => [id, { ofLog: true }]))
