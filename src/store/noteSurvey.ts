@@ -9,8 +9,9 @@ type Db = ReturnType<typeof drizzle>
 
 /** Longer than a checkpoint takes from its signatures to its commit. */
 const SETTLED_MINUTES = 10
-/** So long what was found to be there is believed. A database may be put back to a backup meanwhile. */
+/** So long what was found to be there is believed, or longer where looking takes long. A database may be put back to a backup meanwhile. */
 const SWEPT_FOR_MS = 600_000
+const SWEPT_FOR_TIMES = 100
 /** Sweeping goes on with the next look after so long. */
 const SWEEP_MS = 500
 /** Positions that one statement reads, and logs that it is about; of checkpoints that have settled, so many. */
@@ -56,6 +57,8 @@ export class NoteSurvey {
   readonly #now: () => number
   #mark: bigint | null = null
   #sweptMs = Number.NEGATIVE_INFINITY
+  /** What the last time through took. */
+  #tookMs = 0
   /** Whether everything is being looked through, for the first time or again. */
   #sweeping: 'first' | 'again' | null = null
   readonly #waiting = new Map<LogId, bigint>()
@@ -78,18 +81,35 @@ export class NoteSurvey {
 
   /** Throws what the database throws; what was learnt until then stays. */
   async look(): Promise<void> {
+    // One step at least, however long the others took.
     const startedAt = performance.now()
-    const isOpen = (): boolean => performance.now() - startedAt < SWEEP_MS
+    const inSteps = async (isLeft: () => boolean, step: () => Promise<void>): Promise<void> => {
+      while (isLeft()) {
+        await step()
+        if (performance.now() - startedAt >= SWEEP_MS) return
+      }
+    }
     const settled = await this.#readSettled()
-    const isOld = this.#sweeping === null && this.#now() - this.#sweptMs >= SWEPT_FOR_MS
+    const isOld = this.#sweeping === null && this.#now() - this.#sweptMs >= this.#believedMs()
     if (this.#mark === null || settled < this.#mark || isOld) await this.#begin(settled)
-    while ((this.#mark ?? settled) < settled && isOpen()) await this.#advance(settled)
+    await inSteps(
+      () => (this.#mark ?? settled) < settled,
+      () => this.#advance(settled),
+    )
     await this.#probe(this.#waiting, this.#waiting)
-    while (this.#pending.size > 0 && isOpen()) await this.#probe(firstOf(this.#pending), this.#pending)
+    const sweptFrom = performance.now()
+    await inSteps(
+      () => this.#pending.size > 0,
+      () => this.#probe(firstOf(this.#pending), this.#pending),
+    )
+    if (this.#sweeping === null) return
+    this.#tookMs += performance.now() - sweptFrom
     if (this.#pending.size > 0) return
-    if (this.#sweeping !== null) this.#sweptMs = this.#now()
+    this.#sweptMs = this.#now()
     this.#sweeping = null
   }
+
+  #believedMs = (): number => Math.max(SWEPT_FOR_MS, SWEPT_FOR_TIMES * this.#tookMs)
 
   async #readSettled(): Promise<bigint> {
     const { rows } = await this.#db.execute<{ sequence: string }>(sql`
@@ -109,6 +129,7 @@ export class NoteSurvey {
     const isNew = this.#mark === null || settled < this.#mark
     if (isNew) this.#mark = settled
     this.#sweeping = isNew ? 'first' : 'again'
+    this.#tookMs = 0
   }
 
   /** Checkpoints that have settled since the last look: what waits of them is known by its log from now on. */

@@ -38,13 +38,15 @@ beforeAll(() =>
 )
 
 const place = (name: string, where: string) =>
-  withClient(fixture.database.adminUrl, (client) =>
-    client.query(
+  withClient(fixture.database.adminUrl, async (client) => {
+    await client.query(
       `insert into note_placements (place, log_id, size, checkpoint_id, outcome)
        select $1, log_id, size, checkpoint_id, 'held' from checkpoint_positions where ${where} on conflict do nothing`,
       [name],
-    ),
-  )
+    )
+    // As autovacuum does: without it another index is taken, that has the rows of all places.
+    await client.query('analyze note_placements, note_flaws')
+  })
 
 interface PlanNode {
   readonly 'Actual Rows': number
@@ -148,4 +150,34 @@ test('a log that many notes were placed of since the last look is gone through i
   expect(seen).toMatchObject({ waiting: SIGNED, moreWait: false })
   await place('slow', `size <= ${SIGNED - 3}`)
   expect(await standing('slow')).toMatchObject({ waiting: 3, moreWait: false })
+})
+
+test('flawed notes are counted to the bound too, do not wait, and are looked at again in pages', async () => {
+  const logs = 24
+  await withClient(fixture.database.adminUrl, (client) =>
+    client.query(
+      `insert into note_flaws (place, checkpoint_id, log_id, size, detail)
+       select 'flawed', checkpoint_id, log_id, size, 'it is none' from checkpoint_positions where log_id <= $1 order by log_id, size`,
+      [logs],
+    ),
+  )
+  await place('flawed', `log_id > ${logs} and not (log_id = 60 and size = 7)`)
+  const { notes, standing, mostRows } = watched()
+  let seen = await standing('flawed')
+  for (let look = 0; look < 50 && seen.moreWait; look++) seen = await standing('flawed')
+  expect(mostRows()).toBeLessThanOrEqual(20_000 + LOGS)
+  expect(seen).toMatchObject({ waiting: 1, moreWait: false, flawed: { count: MAX_COUNTED, more: true } })
+  expect(seen.flawed?.first).toMatchObject({ topic: 'much', incarnation: 1, detail: 'it is none' })
+  expect((await notes.notesToPlace('flawed')).map(({ logId: id, size }) => [id, size])).toEqual([[60, 7n]])
+  const sizes: number[] = []
+  let from: string | null = null
+  do {
+    const page = await notes.flawedNotes('flawed', from)
+    sizes.push(page.notes.length)
+    from = page.next
+  } while (from !== null)
+  expect(sizes).toEqual([...Array(logs / 2).fill(1_000), 0])
+  mostRows()
+  await standing('flawed')
+  expect(mostRows()).toBeLessThanOrEqual(MAX_COUNTED + 1)
 })
