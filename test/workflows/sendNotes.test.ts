@@ -135,18 +135,24 @@ it('no note is forgotten, whoever dies, and no checkpoint fails because a place 
   expect(metrics).toContain('checkpoint_uncovered_leaves{topic="not-a-target"} 0')
   expect(metrics).toMatch(/notes_placed_total\{place="file:[^"]+near",outcome="held"\} 1/)
 
-  // A checkpoint is made as ever, and is on its way at once.
-  expect((await appendTo(store, open, trueEvents(300n, 400n), 400n)).kind).toBe('appended')
-  const second = randomUUID()
-  await temporal.client.workflow.execute('createCheckpoint', {
-    taskQueue,
-    workflowId: `checkpoint/${second}`,
-    args: [{ topic }],
-  })
-  const startedAt = performance.now()
-  await settled(nearName)
-  expect(performance.now() - startedAt).toBeLessThan(4_500)
-  expect(await standing(awayName)).toMatchObject({ waiting: 2 })
+  // A checkpoint is made as ever, and is on its way at once: one that comes right behind a look, too.
+  let last = ''
+  let tookMs = 0
+  for (const end of [400n, 500n]) {
+    expect((await appendTo(store, open, trueEvents(end - 100n, end), end)).kind).toBe('appended')
+    last = randomUUID()
+    await temporal.client.workflow.execute('createCheckpoint', {
+      taskQueue,
+      workflowId: `checkpoint/${last}`,
+      args: [{ topic }],
+    })
+    const startedAt = performance.now()
+    await settled(nearName)
+    tookMs = performance.now() - startedAt
+  }
+  // With the next one that comes by itself it would be five seconds.
+  expect(tookMs).toBeLessThan(4_000)
+  expect(await standing(awayName)).toMatchObject({ waiting: 3 })
 
   // The worker dies in the middle of its attempts; the place comes back; another worker ends it.
   await worker.kill()
@@ -167,7 +173,7 @@ it('no note is forgotten, whoever dies, and no checkpoint fails because a place 
     },
   })
   try {
-    const view = (await (await fetch(`${edge.url}/checkpoint/${second}`)).json()) as {
+    const view = (await (await fetch(`${edge.url}/checkpoint/${last}`)).json()) as {
       positions: { heldBy: unknown }[]
     }
     expect(view.positions[0]?.heldBy).toEqual(
@@ -236,8 +242,8 @@ it.skipIf(noWitness !== null)(
       await until(async () => (await standing('picky')).refusedLogs === 1, 30_000, outputs)
       const { topic } = unknown.log.identity
       expect(await standing('picky')).toMatchObject({ refused: [{ topic, code: 'LOG_NOT_TAKEN' }] })
-      // Its fourth attempt comes in some seconds: until then it rests.
-      await sleep(3_500)
+      // Behind its fourth attempt it rests for eight seconds.
+      await sleep(7_500)
       const took: number[] = []
       for (let round = 0; round < 4; round++) {
         const id = await grow(known)
@@ -247,7 +253,7 @@ it.skipIf(noWitness !== null)(
         took.push(performance.now() - startedAt)
         await sleep(300)
       }
-      expect(Math.max(...took)).toBeLessThan(2_000)
+      expect(Math.max(...took)).toBeLessThan(5_000)
       expect(await placesOf(refused)).toEqual(['there held'])
       expect((await standing('dead')).failure?.code).toBe('PLACE_UNAVAILABLE')
       expect([sockets.size > 0, (await standing('mute')).waiting > 4]).toEqual([true, true])
@@ -257,7 +263,7 @@ it.skipIf(noWitness !== null)(
       await handle.signal('tryAgain')
       const startedAt = performance.now()
       expect(await handle.result()).toMatchObject({ place: 'picky' })
-      expect(performance.now() - startedAt).toBeLessThan(2_000)
+      expect(performance.now() - startedAt).toBeLessThan(4_000)
       expect(await placesOf(refused)).toEqual(['picky held', 'there held'])
       expect(await standing('picky')).toMatchObject({ waiting: 0, refusedLogs: 0 })
     } finally {
@@ -300,6 +306,7 @@ it.skipIf(missing !== null)(
         S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
         TEMPORAL_TASK_QUEUE: `${taskQueue}-remote`,
       })
+      const names = ['bucket', 'topic', 'witness']
       const made: string[] = []
       for (const size of [300n, 600n]) {
         const from = open.position.nextOffset
@@ -312,11 +319,9 @@ it.skipIf(missing !== null)(
         })
         made.push(id)
       }
-      // Workers of the tests before go on sending to places of theirs.
+      // Workers of the tests before send all notes of the database to places of their own.
       const placedOf = async (id: string) =>
-        (await store.notes.placedNotes(id)).filter(({ place }) =>
-          ['bucket', 'topic', 'witness'].includes(place),
-        )
+        (await store.notes.placedNotes(id)).filter(({ place }) => names.includes(place))
       await until(async () => (await placedOf(made[1] ?? '')).length === 3, 60_000, outputs)
       for (const id of made) {
         const placed = await placedOf(id)
@@ -332,7 +337,7 @@ it.skipIf(missing !== null)(
       }
       expect(await store.notes.heldSize('witness', logId)).toBe(600n)
       // No secret is anywhere in what Temporal keeps.
-      for (const place of ['bucket', 'topic', 'witness']) {
+      for (const place of names) {
         const id = workflowIdOfSending(`${taskQueue}-remote`, place)
         const history = JSON.stringify(await temporal.client.workflow.getHandle(id).fetchHistory())
         expect(history).not.toContain(server.credentials.secretAccessKey)
