@@ -43,6 +43,16 @@ export function useDays({ platform }: { readonly platform: Fixture }) {
     drop: (of: string): Promise<unknown> =>
       withClient(platform.database.adminUrl, (client) => client.query(`drop table ${table(of)}`)),
 
+    /** That the first events of a log are of: which day it is while a test runs, nobody knows at midnight. */
+    dayOf: ({ log }: OpenLog): Promise<string> =>
+      withClient(platform.database.adminUrl, async (client) => {
+        const { rows } = await client.query<{ day: string }>(
+          `select (ingested_at at time zone 'UTC')::date::text as day from events where log_id = $1 order by leaf_index limit 1`,
+          [log.logId],
+        )
+        return rows[0]?.day ?? Promise.reject(new Error('there is no event'))
+      }),
+
     /** As if a checkpoint had been signed of so many leaves. */
     async signedAt({ log }: OpenLog, size: bigint): Promise<void> {
       const { topic, partition } = log.identity

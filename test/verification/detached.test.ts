@@ -9,7 +9,7 @@ import { formatVerification } from '../../src/cli/evidence/verifications.ts'
 import { rootOf } from '../../src/domain/merkle.ts'
 import { leafIndex } from '../../src/domain/model.ts'
 import { scopeOf } from '../activities/fixture.ts'
-import { AGE, day, table, useDays } from '../archive/detachFixture.ts'
+import { AGE, table, useDays } from '../archive/detachFixture.ts'
 import { recoverInto, useArchives } from '../archive/fixture.ts'
 import { ageLog, appendTo, type OpenLog, openLog } from '../store/fixture.ts'
 import { withClient } from '../support/database.ts'
@@ -18,7 +18,7 @@ import { verifyWhole } from './verifyWhole.ts'
 
 const archives = useArchives('verify_detached')
 const { platform, makeFolder, archive, checkpoint } = archives
-const { detach, attachAgain, drop, oldLog } = useDays(archives)
+const { detach, attachAgain, dayOf, drop, oldLog } = useDays(archives)
 
 const asOwner = <T>(work: (client: Client) => Promise<T>): Promise<T> =>
   withClient(platform.database.adminUrl, work)
@@ -35,14 +35,16 @@ const found = async (open: OpenLog, pages?: number) => {
   return { ...findings.counts, detached: String(detached.leaves) }
 }
 
+/** Two more for each log: it may be tomorrow by the next one. */
 let days = AGE
 /** A log with a day of its own that is archived and detached, with checkpoints in it, behind it and at its end. */
 async function detachedLog(entries = motley(0n, 700)) {
-  const of = day(++days)
   const open = await openLog(platform.store)
   await appendTo(platform.store, open, entries.entries, entries.end)
   const { topic } = open.log.identity
+  days += 2
   await ageLog(platform, open, days)
+  const of = await dayOf(open)
   await checkpoint(topic)
   await appendTo(platform.store, open, trueEvents(entries.end, entries.end + 700n), entries.end + 700n)
   await checkpoint(topic)
@@ -157,12 +159,13 @@ it('a day of whole blocks, of which only nodes tell', { timeout: 60_000 }, async
 })
 
 it('a log that was closed, and ends among leaves that are away', { timeout: 60_000 }, async () => {
-  const of = day(++days)
   const { store } = platform
   const open = await openLog(store)
   const { entries, end } = motley(0n, 700)
   await appendTo(store, open, entries, end)
+  days += 2
   await ageLog(platform, open, days)
+  const of = await dayOf(open)
   const { topic, partition } = open.log.identity
   await checkpoint(topic)
   await archive(makeFolder(), { topic })
@@ -277,8 +280,8 @@ it('repeats of ids that went with the day are no damage, and not proven', { time
 })
 
 it('a day that is detached while the log is verified is no damage', { timeout: 60_000 }, async () => {
-  const of = day(AGE)
   const open = await oldLog({ entries: trueEvents(0n, 9_000n), end: 9_000n })
+  const of = await dayOf(open)
   await archive(makeFolder(), { topic: open.log.identity.topic })
   const { audit } = platform.store
   let detached = false

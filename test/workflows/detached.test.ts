@@ -13,14 +13,14 @@ import { createArchiveOperations } from '../../src/replay/archiveOperations.ts'
 import { createTemporalClient, type TemporalClient } from '../../src/replay/temporalClient.ts'
 import { createVerificationOperations } from '../../src/replay/verificationOperations.ts'
 import { startEdge } from '../api/edge.ts'
-import { AGE, day, useDays } from '../archive/detachFixture.ts'
+import { useDays } from '../archive/detachFixture.ts'
 import { runEvidence } from '../cli/evidenceProcess.ts'
 import { useStore } from '../store/fixture.ts'
 import { PlatformProcess } from '../support/platform.ts'
 import { testServers } from '../support/servers.ts'
 
 const fixture = useStore('detachedflow')
-const { oldLog, drop } = useDays({ platform: fixture })
+const { dayOf, oldLog, drop } = useDays({ platform: fixture })
 const taskQueue = `test-${randomUUID()}`
 const folder = mkdtempSync(join(tmpdir(), 'streaming-ingest-detached-'))
 const entry = fileURLToPath(new URL('../../src/recovery/main.ts', import.meta.url))
@@ -62,7 +62,7 @@ it('is archived, detached, verified, archived behind, and refused where it is as
 }, async () => {
   const open = await oldLog()
   const { topic } = open.log.identity
-  const of = day(AGE)
+  const of = await dayOf(open)
   const { archives, holds, verifications, replays, queries, checkpoints } = fixture.store
   const edge = await startEdge({
     operations: {
