@@ -105,9 +105,9 @@ it('a verification whose worker is killed ends like an undisturbed one', { timeo
       },
     ],
   })
-  // Killed when it has read all and is about to write down what it found.
+  // Killed when it has read all and is about to write down what it found: others may read what is written.
   const again = await withClient(fixture.database.adminUrl, async (client) => {
-    await client.query('begin; lock table verification_parts in access exclusive mode')
+    await client.query('begin; lock table verification_parts in exclusive mode')
     const { id } = await operations.startVerification({ topic }, 'ada')
     const waiting = `select from pg_locks where not granted and relation = 'verification_parts'::regclass`
     await until(
