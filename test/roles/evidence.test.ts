@@ -103,7 +103,7 @@ afterAll(async () => {
 })
 
 it('tells the way of an event: taken, covered by a checkpoint that nobody asked for, replayed, and what it caused', {
-  timeout: 120_000,
+  timeout: 240_000,
 }, async () => {
   const before = await leaves()
   const origin = validEvent()
@@ -116,7 +116,7 @@ it('tells the way of an event: taken, covered by a checkpoint that nobody asked 
     JSON.parse(await fetched('custody', '--event-id', String(id), '--json')).custody
   const covered = await until(
     async () => (await custodyOf(effect['id'])).checkpoints.first,
-    30_000,
+    60_000,
     () => platform?.output ?? '',
   )
   expect(covered).toMatchObject({ createdBy: expect.stringMatching(/^schedule of /) })

@@ -61,7 +61,7 @@ export class PlatformProcess {
   }
 
   /** Waits for text in the output; fails with the output when it does not come or the process ends. */
-  async says(text: string | RegExp, timeoutMs = 30_000): Promise<RegExpMatchArray> {
+  async says(text: string | RegExp, timeoutMs = 45_000): Promise<RegExpMatchArray> {
     const pattern = typeof text === 'string' ? new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')) : text
     return until(
       () => {

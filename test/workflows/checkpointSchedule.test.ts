@@ -83,7 +83,7 @@ const made = (topic: string): Promise<readonly Made[]> =>
     return rows
   })
 
-const untilMade = (topic: string, count: number, timeoutMs = 30_000) =>
+const untilMade = (topic: string, count: number, timeoutMs = 60_000) =>
   until(
     async () => {
       const found = await made(topic)
@@ -105,7 +105,7 @@ async function looksPass(topic: string, count: number): Promise<CheckpointSchedu
       const over = view.lastRuns?.filter(({ at, outcome }) => at > from && outcome !== 'running') ?? []
       return over.length >= count && view
     },
-    30_000,
+    60_000,
     () => `looks at ${topic}: ${workers.at(-1)?.output}`,
   )
 }
@@ -173,7 +173,7 @@ it('by number and by time, changed and ended; over the death of a worker', { tim
       const run = lastRuns?.find(({ checkpointId }) => checkpointId === newestCheckpoint?.id)
       return run !== undefined && run
     },
-    30_000,
+    60_000,
     () => `the look that made a checkpoint of ${topic}`,
   )
   expect(shown).toMatchObject({ outcome: 'checkpoint', reason: 'events' })
@@ -191,7 +191,7 @@ it('by number and by time, changed and ended; over the death of a worker', { tim
   // Temporal lists a new one some moments late.
   await until(
     async () => (await schedules.list({ limit: 10 })).items.length === 2,
-    30_000,
+    60_000,
     () => 'not both are in the list',
   )
   const listed = await schedules.list({ limit: 1 })
@@ -212,7 +212,7 @@ it('by number and by time, changed and ended; over the death of a worker', { tim
 })
 
 it('a look that cannot end leaves out those after it, and makes one checkpoint in the end', {
-  timeout: 120_000,
+  timeout: 240_000,
 }, async () => {
   const { open, topic } = await log()
   await append(open, 10n)
@@ -224,7 +224,7 @@ it('a look that cannot end leaves out those after it, and makes one checkpoint i
         const { info } = await describe(topic).catch(() => ({ info: null }))
         return info !== null && info.numActionsSkippedOverlap >= 2 && info.runningActions.length === 1
       },
-      30_000,
+      60_000,
       () => 'nothing was left out',
     )
     await client.query('rollback')
@@ -236,7 +236,7 @@ it('a look that cannot end leaves out those after it, and makes one checkpoint i
   await schedules.remove(topic)
 })
 
-it('a look that fails says why, and the next one looks again', { timeout: 120_000 }, async () => {
+it('a look that fails says why, and the next one looks again', { timeout: 180_000 }, async () => {
   const { topic } = await log()
   await schedules.put({ topic, everySeconds: 3_600 }, 'ada')
   await untilMade(topic, 1)
@@ -250,7 +250,7 @@ it('a look that fails says why, and the next one looks again', { timeout: 120_00
   await handle.trigger('ALLOW_ALL')
   const failed = await until(
     async () => (await schedules.get(topic)).lastRuns?.find(({ outcome }) => outcome === 'failed'),
-    30_000,
+    60_000,
     () => workers.at(-1)?.output ?? '',
   )
   expect(failed).toMatchObject({ error: { code: 'UNKNOWN_TOPIC' } })
