@@ -30,6 +30,8 @@ import { scopeOf, usePlatform } from './fixture.ts'
 const { broker, platform, fill } = usePlatform('notes')
 const key = testKey('example.com/ingest', 1)
 const folders: string[] = []
+/** What is shown is of now, however slow the database is. */
+const patient = { freshMs: 0, timeoutMs: 30_000 }
 afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })
 })
@@ -282,7 +284,7 @@ it('a log that a place does not take holds up no other, and is written down with
   expect(rows).toHaveLength(1)
   // Readiness and metrics name the log, the reason, and since when.
   const all = () => platform.store.notes.standingOf([place.name])
-  const shown = await createReadiness([notesProbe(all)], { freshMs: 0 })()
+  const shown = await createReadiness([notesProbe(all)], patient)()
   expect(shown.checks['notes']).toMatchObject({
     places: {
       [place.name]: {
@@ -747,7 +749,7 @@ it('something else that a place holds is an alarm, in readiness and metrics, and
   const place = aPlace()
   await settle(place)
   const probe = notesProbe(() => platform.store.notes.standingOf([place.name]))
-  const readiness = createReadiness([probe], { freshMs: 0 })
+  const readiness = createReadiness([probe], patient)
   expect(await readiness()).toMatchObject({ status: 'ready', checks: { notes: { state: 'up' } } })
   const topic = await aLog()
   const { note, size } = await checkpointOf(topic)
@@ -770,7 +772,7 @@ it('a note that waits for a minute is seen; a database that is away makes nothin
   await checkpointOf(await aLog())
   const standing = () => platform.store.notes.standingOf([place.name])
   const stateAfter = async (ms: number) =>
-    (await createReadiness([notesProbe(standing, () => Date.now() + ms)])()).checks['notes']?.state
+    (await createReadiness([notesProbe(standing, () => Date.now() + ms)], patient)()).checks['notes']?.state
   expect([await stateAfter(0), await stateAfter(61_000)]).toEqual(['up', 'degraded'])
   const away = createReadiness([notesProbe(() => Promise.reject(new Error('down')))])
   expect(await away()).toMatchObject({ status: 'ready', checks: { notes: { state: 'down' } } })
