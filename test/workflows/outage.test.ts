@@ -106,7 +106,9 @@ describe.skipIf(temporalCli === null)('a Temporal server of its own', () => {
         args: [{ topic: 'events', targetTopic: 'target' }],
       })
 
-    it('a long log goes on in fresh histories, and its parent sees the whole', async () => {
+    it('a long log goes on in fresh histories, and its parent sees the whole', {
+      timeout: 180_000,
+    }, async () => {
       const { activities, calls } = arithmeticActivities({
         logs: 1,
         perLog: 60,
@@ -122,7 +124,7 @@ describe.skipIf(temporalCli === null)('a Temporal server of its own', () => {
       expect(calls.filter((call) => call === 'plan').length).toBeGreaterThanOrEqual(1)
     })
 
-    it('many logs go on in fresh histories, finished logs remembered', async () => {
+    it('many logs go on in fresh histories, finished logs remembered', { timeout: 180_000 }, async () => {
       const { activities, calls } = arithmeticActivities({
         logs: 30,
         perLog: 10,
