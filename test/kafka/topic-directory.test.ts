@@ -145,13 +145,18 @@ describe('when Kafka is away', () => {
 
   test('it reconnects by itself when Kafka is back', async () => {
     let mode: 'open' | 'refuse' = 'open'
-    const between = await proxy(closers, () => mode)
+    const refused = Promise.withResolvers<void>()
+    const between = await proxy(closers, () => {
+      if (mode === 'refuse') refused.resolve()
+      return mode
+    })
     const away = createTopicDirectory(connectionTo([between.address]))
     closers.push(() => away.close())
     await away.ping()
     mode = 'refuse'
     between.cut()
     const waiting = away.ping()
+    await refused.promise
     mode = 'open'
     await waiting
     between.cut()
