@@ -6,6 +6,7 @@ import { ServiceError } from '../../src/errors.ts'
 import { detachPartition } from '../../src/store/archive/detach.ts'
 import { ageLog, appendTo, type Fixture, type OpenLog, openLog } from '../store/fixture.ts'
 import { withClient } from '../support/database.ts'
+import { useOneDay } from '../support/midnight.ts'
 import { trueEvents } from '../verification/trueLog.ts'
 
 const DAY_MS = 86_400_000
@@ -16,6 +17,7 @@ export const day = (daysAgo: number): string =>
 export const table = (of: string): string => `events_${of.replaceAll('-', '')}`
 
 export function useDays({ platform }: { readonly platform: Fixture }) {
+  useOneDay()
   return {
     /** What was detached, or the code and what is said. */
     detach: (

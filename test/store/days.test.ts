@@ -1,8 +1,11 @@
 import { expect, test } from 'vitest'
 import { leafIndex, offset } from '../../src/domain/model.ts'
 import { withClient } from '../support/database.ts'
+import { useOneDay } from '../support/midnight.ts'
 import { accepted, eventEntries, recordEntry } from './entries.ts'
 import { ageLog, appendTo, type OpenLog, openLog, useStore } from './fixture.ts'
+
+useOneDay()
 
 const fixture = useStore('days')
 

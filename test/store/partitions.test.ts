@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest'
 import { withClient } from '../support/database.ts'
+import { useOneDay } from '../support/midnight.ts'
 import { eventEntries } from './entries.ts'
 import { appendTo, openLog, useStore } from './fixture.ts'
+
+useOneDay()
 
 const fixture = useStore('partitions')
 

@@ -1,8 +1,11 @@
 import { expect, test } from 'vitest'
 import { createStore } from '../../src/store/store.ts'
 import { withClient } from '../support/database.ts'
+import { useOneDay } from '../support/midnight.ts'
 import { eventEntries } from './entries.ts'
 import { ageLog, appendTo, openLog, useStore } from './fixture.ts'
+
+useOneDay()
 
 const fixture = useStore('probe')
 
