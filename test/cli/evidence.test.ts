@@ -10,7 +10,7 @@ import { createTerminal } from '../../src/cli/terminal.ts'
 import { cosign, witnessKey as cosigner, withLines } from '../../src/domain/evidence/cosignature.ts'
 import { keyPairOf } from '../../src/domain/evidence/ed25519.ts'
 import { parseNote } from '../../src/domain/evidence/note.ts'
-import { parseSigningKey } from '../../src/domain/evidence/noteKeys.ts'
+import { formatSigningKey, parseSigningKey } from '../../src/domain/evidence/noteKeys.ts'
 import { taken } from '../domain/evidence/keys.ts'
 import {
   checkpointAt,
@@ -143,6 +143,33 @@ describe('pnpm evidence verify', () => {
     })
   })
 
+  it('says that a file was changed on its way, where it shows', async () => {
+    const marked = write('marked', `\ufeff${checkpointAt(20)}`)
+    expect(await refusal('verify', marked, '--key', key)).toEqual({
+      code: 1,
+      line: line(/marked: not verified: .* \(it begins with a byte order mark: .* get it anew\)/),
+    })
+  })
+
+  it('never says verified of an event that nothing was compared with', async () => {
+    for (const name of ['checkpoint', 'consistency', 'event']) {
+      const args = [path(name), '--key', key, '--key', newKey.verifierKey.text, '--event', path('event')]
+      expect([name, await refusal('verify', ...args)]).toEqual([
+        name,
+        { code: 2, line: line(/^--event: goes with an inclusion proof, and \S+ is none/) },
+      ])
+    }
+  })
+
+  it('takes no private key, and never says it', async () => {
+    const secret = formatSigningKey('example.com/ingest', Buffer.alloc(32, 7))
+    for (const given of [secret, write('secret', `${secret}\n`)]) {
+      const run = await evidence('verify', path('checkpoint'), '--key', given, '--json')
+      expect(run).toMatchObject({ code: 2, stderr: line(/: this is a private key, .* verifier key instead/) })
+      expect(`${run.stdout}${run.stderr}`).not.toContain(secret.split('+').at(-1))
+    }
+  })
+
   it('ends with 2 and one line when something cannot be read', async () => {
     const bad: [readonly string[], RegExp][] = [
       [['verify', path('none'), '--key', key], /none: there is no such file/],
@@ -166,7 +193,10 @@ describe('pnpm evidence verify', () => {
       [[path('proof'), '--key', key], /proof: the proof carries no event/],
       [[path('proof'), '--key', key, '--event', path('proof')], /one line of JSON/],
       [[path('proof'), '--key', key, '--event', path('none')], /none: there is no such file/],
+      [[path('proof'), '--key', key, '--event', path('proof')], /proof: the exported event beside it: /],
       [[path('keys'), '--key', key], /keys: it is no signed checkpoint/],
+      [[path('checkpoint'), '--key', path('nothing')], /^--key: .* there is no file of this name/],
+      [[write('crlf', checkpointAt(9).replaceAll('\n', '\r\n')), '--key', key], /crlf: .* end with CR LF/],
       [[write('bytes', `\u0001${checkpointAt(9)}`), '--key', key], /bytes: .* control characters/],
       [[write('empty', ''), '--key', key], /empty: it is no/],
     ]
@@ -222,7 +252,7 @@ describe('pnpm evidence make-key', () => {
       })
     expect(await refusal('make-key', '--name', 'a', '--out', path('none/key'))).toEqual({
       code: 2,
-      line: line(/there is no such file/),
+      line: line(/there is no such folder to write to/),
     })
   })
 })

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import type { ApiClient } from '../apiClient.ts'
 import { CliFailure } from '../failure.ts'
 import type { Terminal } from '../terminal.ts'
-import { badFile, reasonOf } from './files.ts'
+import { badOutput } from './files.ts'
 
 export interface FetchContext {
   readonly terminal: Terminal
@@ -94,7 +94,7 @@ async function handOn(path: string, { out }: OutFlags, { terminal, connect }: Fe
   try {
     await writeFile(out, text)
   } catch (error) {
-    throw badFile(out, reasonOf(error))
+    throw badOutput(out, error)
   }
   terminal.line(`written to ${out}`)
   terminal.result({ file: out })

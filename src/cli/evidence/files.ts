@@ -33,6 +33,12 @@ export async function readKeyList(path: string): Promise<string> {
 export const badFile = (path: string, why: string): CliFailure =>
   new CliFailure(2, 'BAD_REQUEST', `${path}: ${why}`)
 
+/** Of a file that cannot be written: then what is missing is never the file. */
+export function badOutput(path: string, error: unknown): CliFailure {
+  const isFolderMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+  return badFile(path, isFolderMissing ? 'there is no such folder to write to' : reasonOf(error))
+}
+
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
   EISDIR: 'is a folder',

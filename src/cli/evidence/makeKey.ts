@@ -5,7 +5,7 @@ import { formatSigningKey, verifierKey } from '../../domain/evidence/noteKeys.ts
 import { isInstanceName } from '../../domain/evidence/origin.ts'
 import { CliFailure } from '../failure.ts'
 import type { Terminal } from '../terminal.ts'
-import { badFile, reasonOf } from './files.ts'
+import { badOutput } from './files.ts'
 
 export interface MakeKeyFlags {
   readonly name: string
@@ -24,7 +24,7 @@ export async function makeKey({ name, out }: MakeKeyFlags, terminal: Terminal): 
   try {
     await writeFile(out, `${formatSigningKey(name, seed)}\n`, { flag: 'wx', mode: 0o600 })
   } catch (error) {
-    throw badFile(out, reasonOf(error))
+    throw badOutput(out, error)
   }
   const { text } = verifierKey(name, keyPairOf(seed).publicKey)
   terminal.line(text)

@@ -39,7 +39,14 @@ export async function verify(path: string, flags: VerifyFlags, terminal: Termina
     },
     ...(flags.event !== undefined && { event: await readBytes(flags.event) }),
   })
-  if (!found.ok) throw failureOf(path, found)
+  if (!found.ok) throw failureOf(path, found, file)
+  // Otherwise it would seem shown of an event that nothing was compared with.
+  if (flags.event !== undefined && found.value.what !== 'inclusion')
+    throw new CliFailure(
+      2,
+      'BAD_REQUEST',
+      `--event: goes with an inclusion proof, and ${path} is none: get one with pnpm evidence inclusion`,
+    )
   terminal.line(describeVerified(found.value))
   terminal.result(presentVerified(found.value))
 }
@@ -50,9 +57,20 @@ function witnessOf(given: string): WitnessKey {
   throw new CliFailure(2, 'BAD_REQUEST', `--witness: ${key.detail}`)
 }
 
-function failureOf(path: string, { fault, detail }: Flaw): CliFailure {
-  if (fault === 'MALFORMED') return badFile(path, detail)
-  return new CliFailure(1, 'NOT_VERIFIED', `${path}: not verified: ${detail}`)
+function failureOf(path: string, { fault, detail }: Flaw, file: Buffer): CliFailure {
+  const said = `${detail}${traceOfEditing(file)}`
+  if (fault === 'MALFORMED') return badFile(path, said)
+  return new CliFailure(1, 'NOT_VERIFIED', `${path}: not verified: ${said}`)
+}
+
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
+
+/** What editors and mail do to files: the commonest reason why a good one is refused, and one that nobody sees. */
+function traceOfEditing(file: Buffer): string {
+  const again = ': some program changed it on its way, get it anew'
+  if (file.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK))
+    return ` (it begins with a byte order mark${again})`
+  return file.includes('\r\n') ? ` (its lines end with CR LF${again})` : ''
 }
 
 /** Keys as given, and those of the files that are named instead; each once. Throws CliFailure. */
@@ -70,7 +88,8 @@ async function keysFrom(given: string): Promise<readonly VerifierKey[]> {
   if (key.ok) return [key.value]
   const keys = given.includes('\n') ? parseKeyList(given) : key
   if (keys.ok) return keys.value
-  if (!existsSync(given)) throw new CliFailure(2, 'BAD_REQUEST', `--key: ${keys.detail}`)
+  if (!existsSync(given))
+    throw new CliFailure(2, 'BAD_REQUEST', `--key: ${keys.detail}, and there is no file of this name`)
   const list = parseKeyList(await readKeyList(given))
   if (!list.ok) throw badFile(given, list.detail)
   return list.value

@@ -7,6 +7,9 @@ import { type Finding, holds, malformed } from './finding.ts'
 /** Signature type byte of Ed25519; the others that C2SP assigns are not for logs of ours. */
 const ED25519 = 0x01
 
+/** How the text of a private key begins. */
+const PRIVATE_MARK = 'PRIVATE+KEY+'
+
 /** A key that signs notes, as others know it: name and id together say which key a signature line means. */
 export interface VerifierKey {
   readonly name: string
@@ -57,6 +60,9 @@ export function formatSigningKey(name: string, seed: Buffer): string {
 
 /** Reads `<name>+<key id>+<base64>`. */
 export function parseVerifierKey(text: string): Finding<VerifierKey> {
+  // It must get no further, and whoever holds it must learn that it is not to be handed out.
+  if (text.startsWith(PRIVATE_MARK))
+    return malformed('this is a private key, which nobody else may have: give its verifier key instead')
   const parts = partsOf(text)
   if (parts === null)
     return malformed('a verifier key looks like <name>+<8 hex digits>+<base64>, and this does not')
@@ -69,8 +75,6 @@ export function parseVerifierKey(text: string): Finding<VerifierKey> {
     ? holds(key)
     : malformed(`the verifier key of ${parts.name} has the id ${key.keyId}, not ${parts.keyId}`)
 }
-
-const PRIVATE_MARK = 'PRIVATE+KEY+'
 
 /** Reads `PRIVATE+KEY+<name>+<key id>+<base64>`. No detail holds any part of the private key. */
 export function parseSigningKey(text: string): Finding<SigningKey> {

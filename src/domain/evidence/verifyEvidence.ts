@@ -89,8 +89,9 @@ function recordFor({ index, extra }: TlogProof, event: Buffer | undefined): Find
   const bytes = event ?? extra
   if (bytes === null) return malformed('the proof carries no event: the exported event is needed beside it')
   const found = recordAt(index, bytes)
-  if (found.ok || event !== undefined) return found
-  return { ...found, detail: `the extra data of the proof: ${found.detail}` }
+  if (found.ok || (event !== undefined && found.fault !== 'MALFORMED')) return found
+  const which = event === undefined ? 'the extra data of the proof' : 'the exported event beside it'
+  return { ...found, detail: `${which}: ${found.detail}` }
 }
 
 function recordAt(index: bigint, bytes: Buffer): Finding<ReadRecord> {
