@@ -131,6 +131,16 @@ describe('GET /events', () => {
     })
   })
 
+  test('refuses a range that ends before it begins, and takes an empty one', async () => {
+    const response = await fetch(`${edge.url}/events?partition=0&fromOffset=6&toOffset=5`)
+    expect(response.status).toBe(400)
+    expect(await response.json()).toMatchObject({
+      code: 'BAD_REQUEST',
+      errors: [{ path: 'toOffset', message: 'must not be less than fromOffset' }],
+    })
+    expect(await get('/events?partition=0&fromOffset=5&toOffset=5')).toEqual({ items: [], nextCursor: null })
+  })
+
   test('refuses a cursor that it did not give', async () => {
     const response = await fetch(`${edge.url}/events?cursor=abc`)
     expect(response.status).toBe(400)

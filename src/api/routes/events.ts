@@ -25,16 +25,22 @@ const place = {
 }
 const page = { limit: limitField, cursor: cursorField.optional() }
 
-const eventsQuery = z.strictObject({
-  ...place,
-  ...page,
-  type: textField.optional(),
-  source: textField.optional(),
-  tenantId: textField.optional(),
-  classification: z.enum(classifications).optional(),
-  fromOffset: offsetField.optional(),
-  toOffset: offsetField.optional(),
-}) as unknown as z.ZodType<EventQuery>
+const eventsQuery = z
+  .strictObject({
+    ...place,
+    ...page,
+    type: textField.optional(),
+    source: textField.optional(),
+    tenantId: textField.optional(),
+    classification: z.enum(classifications).optional(),
+    fromOffset: offsetField.optional(),
+    toOffset: offsetField.optional(),
+  })
+  // An empty list would say that the log holds nothing there.
+  .refine(({ fromOffset = 0n, toOffset }) => toOffset === undefined || toOffset >= fromOffset, {
+    path: ['toOffset'],
+    error: 'must not be less than fromOffset',
+  }) as unknown as z.ZodType<EventQuery>
 
 const eventPlace = { ...place, offset: offsetField.optional() }
 const placeQuery = z.strictObject(eventPlace) as unknown as z.ZodType<EventPlace>
