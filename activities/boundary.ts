@@ -1,6 +1,6 @@
 /** Between the activities and Temporal: heartbeats, cancellation, and failures that say no more than they may. */
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity'
-import { isRetryable, ServiceError } from '../src/errors.ts'
+import { isRetryable, ServiceError, withoutStack } from '../src/errors.ts'
 import type { ActivityDependencies, ActivityScope } from './dependencies.ts'
 
 const HEARTBEAT_MS = 1_000
@@ -43,7 +43,12 @@ export async function runActivity<Result>(
   }
 }
 
+/** What Temporal is told: it keeps failures in histories and shows them, so no stack either. The log has both. */
 export function toFailure(error: unknown): ApplicationFailure {
+  return withoutStack(told(error))
+}
+
+function told(error: unknown): ApplicationFailure {
   if (!(error instanceof ServiceError))
     return ApplicationFailure.retryable(
       'something went wrong inside; the log of the worker says what',

@@ -176,3 +176,9 @@ export const isErrorCode = (value: unknown): value is ErrorCode =>
 export const httpStatusOf = (code: ErrorCode): number => codes[code].status
 export const titleOf = (code: ErrorCode): string => codes[code].title
 export const isRetryable = (code: ErrorCode): boolean => codes[code].retry
+
+/** The same error, for whoever asked: a stack says nothing to him but where this program lies. */
+export function withoutStack<Failure extends Error>(error: Failure): Failure {
+  error.stack = ''
+  return error
+}

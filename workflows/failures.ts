@@ -1,6 +1,6 @@
 import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure } from '@temporalio/workflow'
 import type { Parsed } from '../src/domain/requestFields.ts'
-import { type ErrorCode, isErrorCode, isRetryable } from '../src/errors.ts'
+import { type ErrorCode, isErrorCode, isRetryable, withoutStack } from '../src/errors.ts'
 
 export interface Described {
   readonly code: ErrorCode
@@ -13,12 +13,14 @@ export const failure = (
   detail: string,
   fields: readonly unknown[] = [],
 ): ApplicationFailure =>
-  ApplicationFailure.create({
-    message: detail,
-    type: code,
-    nonRetryable: !isRetryable(code),
-    ...(fields.length > 0 && { details: [fields] }),
-  })
+  withoutStack(
+    ApplicationFailure.create({
+      message: detail,
+      type: code,
+      nonRetryable: !isRetryable(code),
+      ...(fields.length > 0 && { details: [fields] }),
+    }),
+  )
 
 /** The value, or a non-retryable failure that names every field at fault. */
 export function accept<Value>(parsed: Parsed<Value>): Value {

@@ -245,7 +245,9 @@ it('takes a checkpoint for whoever starts the workflow, under the id that the wo
   expect(await run(`checkpoint/${id}`, { topic })).toEqual(named)
   expect(await run(randomUUID(), { topic })).toMatchObject({ id: expect.stringMatching(/^[0-9a-f-]{36}$/) })
   for (const input of [{}, { topic, offset: '5' }, { topic, partition: 0, offset: '-5' }, { topic, x: 1 }, 7])
-    await expect(run(randomUUID(), input)).rejects.toMatchObject({ cause: { type: 'BAD_REQUEST' } })
+    await expect(run(randomUUID(), input)).rejects.toMatchObject({
+      cause: { type: 'BAD_REQUEST', stack: '' },
+    })
 })
 
 it.skipIf(testServers().temporalCli === null)(
