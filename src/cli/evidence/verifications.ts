@@ -145,8 +145,10 @@ export function formatVerification(view: VerificationView): string[] {
   const { progress, status } = view
   const { detached } = progress
   const away = detached === undefined ? '' : `, but for ${formatCount(detached)} detached leaves`
+  // Behind "damaged" it must not be those that were looked at.
+  const logs = status === 'damaged' ? view.damaged : progress.partsDone
   return [
-    `${status}${away}: ${progress.partsDone} of ${progress.parts} logs, verification ${view.id}`,
+    `${status}${away}: ${logs} of ${progress.parts} logs, verification ${view.id}`,
     ...view.parts.flatMap(formatPart),
   ]
 }
@@ -156,7 +158,8 @@ function formatPart(part: VerifiedPart): string[] {
   const counts = Object.entries(part.counts)
     .filter(([, count]) => count !== '0')
     .map(([what, count]) => `${formatCount(count)} ${what}`)
-  const head = `  ${name}: ${part.verdict}, ${formatCount(part.checked)} checked (${counts.join(', ')}), root ${part.rootHash}`
+  const what = counts.length === 0 ? '' : ` (${counts.join(', ')})`
+  const head = `  ${name}: ${part.verdict}, ${formatCount(part.checked)} checked${what}, root ${part.rootHash}`
   const found = Object.entries(part.found).map(([kind, count]) => `${formatCount(count ?? '0')} ${kind}`)
   const behind = part.offsetsBehindLastRow ?? '0'
   const end = behind === '0' ? [] : [`    the log goes on ${formatCount(behind)} offsets behind its last row`]
