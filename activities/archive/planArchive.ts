@@ -31,7 +31,7 @@ export interface WantedPart {
 
 /**
  * The parts of logs that a request means, as they stand now; logs without a leaf in the range are left out. Reads only. Throws
- * UNKNOWN_TOPIC, UNKNOWN_PARTITION, RANGE_EMPTY; DETACHED when some of an asked-for range went away with a detached day. Without
+ * UNKNOWN_TOPIC, UNKNOWN_PARTITION, RANGE_EMPTY, OFFSET_NOT_INGESTED for leaves that are not there yet; DETACHED when some of an asked-for range went away with a detached day. Without
  * a range it is all that is still there.
  */
 export async function partsToArchive(
@@ -41,6 +41,7 @@ export async function partsToArchive(
   const { from, fromLeaf, toLeaf } = request
   const placeOf = ({ identity, incarnation }: LogState) => ({ ...identity, incarnation })
   const found = logsOfRequest(await logs.allLogs(), placeOf, request)
+  requireLeaves(found, toLeaf)
   const parts: WantedPart[] = []
   for (const log of found) {
     const range = await rangeOf(archives, request, log)
@@ -52,6 +53,13 @@ export async function partsToArchive(
     throw refuse('RANGE_EMPTY', path, `nothing of ${request.topic} lies in the range`)
   }
   return parts
+}
+
+/** An archive of fewer leaves than were asked for would be taken for the whole. Incarnations have as many as they have. */
+function requireLeaves(logs: readonly LogState[], toLeaf: string | undefined): void {
+  if (toLeaf === undefined || logs.some(({ position }) => position.size >= BigInt(toLeaf))) return
+  const sizes = logs.map(({ position }) => String(position.size)).join(', ')
+  throw refuse('OFFSET_NOT_INGESTED', 'toLeaf', `there are ${sizes} leaves, not yet ${toLeaf}`)
 }
 
 async function rangeOf(

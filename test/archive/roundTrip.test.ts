@@ -166,6 +166,9 @@ describe('what was archived', () => {
     expect(await rangeOf({ partition: 0, fromLeaf: '257', toLeaf: '300' })).toEqual([257, 300, 257, 300])
     expect(await rangeOf({ partition: 0, fromLeaf: '999' })).toEqual([999, 1_000, 999, 1_000])
     expect(await codeOf(rangeOf({ from: '2020-01-01', to: '2020-01-02' }))).toMatch(/^RANGE_EMPTY/)
+    expect(await codeOf(rangeOf({ partition: 0, toLeaf: '1001' }))).toMatch(
+      /^OFFSET_NOT_INGESTED: toLeaf: there are 1000 leaves, not yet 1001/,
+    )
     expect(await codeOf(rangeOf({ partition: 3 }))).toMatch(/^UNKNOWN_PARTITION/)
   })
 

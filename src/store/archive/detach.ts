@@ -33,9 +33,9 @@ export async function detachPartition(
 ): Promise<Detached> {
   const isDay = /^\d{4}-\d{2}-\d{2}$/.test(day) && !Number.isNaN(Date.parse(day))
   if (!isDay || new Date(day).toISOString().slice(0, 10) !== day)
-    throw new ServiceError('BAD_REQUEST', 'day: must be a day such as 2026-01-31')
+    throw new ServiceError('BAD_REQUEST', '--day must be a day such as 2026-01-31')
   if (reason.trim() === '' || reason.includes('\u0000'))
-    throw new ServiceError('BAD_REQUEST', 'reason: must not be empty')
+    throw new ServiceError('BAD_REQUEST', '--reason must not be empty')
   parseDatabaseUrl(ownerUrl, 'DATABASE_ADMIN_URL')
   const client = clientOf(ownerUrl)
   return await guarded('detaching a partition', async () => {
