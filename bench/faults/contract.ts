@@ -210,6 +210,8 @@ export type Verdict =
  */
 export interface Late {
   readonly lateMs: number
+  /** Not before this has come either. */
+  readonly behind?: Promise<void>
   readonly onAnswer?: (answer: Frame) => void
 }
 

@@ -117,16 +117,19 @@ describe('a tap on Kafka', () => {
     const passage = await toKafka()
     const socket = await socketTo(passage)
     let late = 0
+    const others = Promise.withResolvers<void>()
     const answers: Frame[] = []
     const onAnswer = (answer: Frame) => answers.push(answer)
     passage.tap({
-      request: (frame) => (isProduce(frame) && late++ === 0 ? { lateMs: 400, onAnswer } : 'pass'),
+      request: (frame) =>
+        isProduce(frame) && late++ === 0 ? { lateMs: 10, behind: others.promise, onAnswer } : 'pass',
     })
     await ask(socket, topic)
     await expect(produce(socket, topic, 'late')).rejects.toThrow()
     expect(await produce(await socketTo(passage), topic, 'in between')).toBe(0)
     passage.reset()
     passage.cut()
+    others.resolve()
     await until(
       async () => (await logEnd(topic)) === 2,
       10_000,
@@ -144,9 +147,13 @@ describe('a tap on Kafka', () => {
     const topic = await kafka.topic()
     const passage = await toKafka()
     const socket = await socketTo(passage)
-    passage.tap({ request: (frame) => (isProduce(frame) ? { lateMs: 100 } : 'pass') })
+    const closed = Promise.withResolvers<void>()
+    passage.tap({
+      request: (frame) => (isProduce(frame) ? { lateMs: 10, behind: closed.promise } : 'pass'),
+    })
     await expect(produce(socket, topic, 'late')).rejects.toThrow()
     await passage.close()
+    closed.resolve()
     await sleep(300)
     expect(await logEnd(topic)).toBe(0)
   })
@@ -176,10 +183,21 @@ describe('a tap on Kafka', () => {
     const passage = await toKafka()
     const [held, free] = [await socketTo(passage), await socketTo(passage)]
     await ask(free, topic)
-    passage.tap({ request: (frame) => (isProduce(frame) ? { hold: new Promise(() => undefined) } : 'pass') })
+    let holds = 0
+    passage.tap({
+      request: (frame) => {
+        if (!isProduce(frame)) return 'pass'
+        holds++
+        return { hold: new Promise(() => undefined) }
+      },
+    })
     const produced = expect(produce(held, topic, 'never')).rejects.toThrow()
     await ask(free, topic)
-    await sleep(100)
+    await until(
+      () => holds > 0,
+      10_000,
+      () => 'nothing is held',
+    )
     passage.reset()
     await produced
     expect(await produce(free, topic, 'goes')).toBe(0)
@@ -240,12 +258,16 @@ describe('a tap on PostgreSQL', () => {
     const client = await clientThrough(passage)
     await client.query('begin')
     await client.query(`insert into ${table} select generate_series(1, 10)`)
+    const looked = Promise.withResolvers<void>()
     passage.tap({
       request: (frame) =>
-        frame.protocol === 'postgres' && frame.text === 'commit' ? { lateMs: 300 } : 'pass',
+        frame.protocol === 'postgres' && frame.text === 'commit'
+          ? { lateMs: 10, behind: looked.promise }
+          : 'pass',
     })
     await expect(client.query('commit')).rejects.toThrow()
     expect(await count()).toBe(0)
+    looked.resolve()
     await until(
       async () => (await count()) === 10,
       10_000,

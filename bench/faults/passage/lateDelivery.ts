@@ -12,13 +12,14 @@ export class LateDelivery {
   readonly #onEnd: () => void
   #timer: NodeJS.Timeout
   #isDelivered = false
+  #isDropped = false
 
   /** `answers` stands where the server's answers do. `onEnd`: the answer has come and is forgotten, or never will. */
   constructor(
     server: Socket,
     answers: FrameStream,
     request: Frame,
-    { lateMs, onAnswer }: Late,
+    { lateMs, behind, onAnswer }: Late,
     onEnd: () => void,
   ) {
     this.#server = server
@@ -26,16 +27,21 @@ export class LateDelivery {
     server.on('data', (chunk: Buffer) => this.#read(answers, chunk, request, onAnswer))
     server.once('close', () => this.#finish())
     server.resume()
-    this.#timer = setTimeout(() => this.#deliver(request), lateMs).unref()
+    this.#timer = setTimeout(() => {
+      if (behind === undefined) this.#deliver(request)
+      else void behind.then(() => this.#deliver(request))
+    }, lateMs).unref()
   }
 
   /** Not delivered if it has not been yet. */
   drop(): void {
+    this.#isDropped = true
     clearTimeout(this.#timer)
     reset(this.#server)
   }
 
   #deliver(request: Frame): void {
+    if (this.#isDropped) return
     this.#isDelivered = true
     this.#server.write(request.bytes)
     this.#timer = setTimeout(() => this.drop(), answerLimitMs).unref()
