@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Passage } from '../../bench/faults/contract.ts'
 import { openPassage } from '../../bench/faults/passage/passage.ts'
-import { freePorts } from '../../stack/ports.ts'
+import { lastingPorts } from '../../stack/ports.ts'
 
 /** A server that does what it is told with each connection, and a passage to it. */
 async function between(serve: (socket: Socket) => void): Promise<{ passage: Passage; server: Server }> {
@@ -117,7 +117,7 @@ describe('a passage without faults', () => {
   })
 
   it('cuts whoever comes when nobody listens behind it', async () => {
-    const [port = 0] = await freePorts(1)
+    const [port = 0] = await lastingPorts(1)
     const passage = await openPassage({ target: `127.0.0.1:${port}`, protocol: 'raw' })
     onTestFinished(() => passage.close())
     expect(await failureOf(connecting(passage))).toBe('ECONNRESET')
@@ -160,6 +160,7 @@ describe('a passage that is', () => {
     await exchange(old, Buffer.from('hello'))
     passage.deafen()
     const young = await client(passage)
+    await expect.poll(() => passage.connections, { timeout: 20_000 }).toBe(2)
     const ends = [old, young, ...accepted]
     const heard = ends.map((socket) => {
       const events: string[] = []
@@ -233,12 +234,18 @@ describe('a passage that is', () => {
   })
 
   it('closed has let go of its port and of everybody', async () => {
-    const { passage } = await between(echo)
+    const [port = 0] = await lastingPorts(1)
+    const passage = await openPassage({
+      target: (await between(echo)).passage.address,
+      protocol: 'raw',
+      port,
+    })
     const socket = await client(passage)
+    await exchange(socket, Buffer.from('hello'))
     const failure = failureOf(socket)
     await passage.close()
     expect(await failure).toBe('ECONNRESET')
-    const again = await openPassage({ target: '127.0.0.1:1', protocol: 'raw', port: passage.port })
+    const again = await openPassage({ target: '127.0.0.1:1', protocol: 'raw', port })
     await again.close()
   })
 })
