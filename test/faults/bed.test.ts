@@ -25,8 +25,12 @@ afterAll(() => {
   for (const path of directories) rmSync(path, { recursive: true, force: true })
 })
 
-async function query(url: string, sql: string): Promise<unknown[]> {
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 1_000, query_timeout: 1_000 })
+async function query(url: string, sql: string, limitMs = 20_000): Promise<unknown[]> {
+  const client = new Client({
+    connectionString: url,
+    connectionTimeoutMillis: limitMs,
+    query_timeout: limitMs,
+  })
   client.on('error', () => undefined)
   try {
     await client.connect()
@@ -134,7 +138,7 @@ describe('a bed', () => {
       answered = true
       return rows
     })
-    await expect(query(postgres.adminUrl, 'select')).rejects.toThrow(/timeout/)
+    await expect(query(postgres.adminUrl, 'select', 1_000)).rejects.toThrow(/timeout/)
     expect(answered).toBe(false)
     postgres.thaw()
     expect(await answer).toEqual([{ n: 2 }])

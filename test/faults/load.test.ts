@@ -5,6 +5,7 @@ import { judgeSource } from '../../bench/faults/judgeTarget.ts'
 import { SteadyLoad } from '../../bench/faults/load.ts'
 import { openPassage } from '../../bench/faults/passage/passage.ts'
 import { createKafkajsReader } from '../../bench/judge/kafkajsReader.ts'
+import { until } from '../support/platform.ts'
 import { testServers } from '../support/servers.ts'
 import { TestKafka } from '../support/source.ts'
 
@@ -73,15 +74,20 @@ describe('a steady load', () => {
   })
 
   it('goes on when the broker is back', async () => {
+    const reaches = (produced: number): Promise<unknown> =>
+      until(
+        () => load.score().produced > produced,
+        20_000,
+        () => `${load.score().produced} produced`,
+      )
     await load.start(3_000)
-    await sleep(300)
+    await reaches(0)
     passage.shut()
     const before = load.score().produced
     await sleep(700)
     passage.open()
-    await sleep(1_500)
+    await reaches(before + 40 * partitions)
     await load.pause()
-    expect(load.score().produced).toBeGreaterThan(before + 40 * partitions)
     await expectAsScored()
   })
 

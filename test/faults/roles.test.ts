@@ -35,8 +35,8 @@ async function start(label: string): Promise<RoleProcess> {
   return role
 }
 
-const answers = (role: RoleProcess): Promise<boolean> =>
-  fetch(`${role.url}/`, { signal: AbortSignal.timeout(1_000) }).then(
+const answers = (role: RoleProcess, withinMs: number): Promise<boolean> =>
+  fetch(`${role.url}/`, { signal: AbortSignal.timeout(withinMs) }).then(
     (response) => response.ok,
     () => false,
   )
@@ -45,9 +45,9 @@ describe('a role as a process', () => {
   it('runs the sources that it is given, and says nothing while it is frozen', async () => {
     const role = await start('one')
     role.freeze()
-    expect(await answers(role)).toBe(false)
+    expect(await answers(role, 1_000)).toBe(false)
     role.thaw()
-    expect(await answers(role)).toBe(true)
+    expect(await answers(role, 20_000)).toBe(true)
   })
 
   it('can be stopped and killed while it is frozen', async () => {
@@ -61,7 +61,7 @@ describe('a role as a process', () => {
   it('shows its last words when it ended by itself', async () => {
     const role = await start('one')
     await fetch(`${role.url}/end`).catch(() => undefined)
-    await expect.poll(() => role.isRunning).toBe(false)
+    await expect.poll(() => role.isRunning, { timeout: 20_000 }).toBe(false)
     expect(() => role.check()).toThrow(/exit code 3.*the last words/s)
   })
 
