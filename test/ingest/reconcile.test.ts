@@ -63,6 +63,17 @@ async function deleteRecords(topic: string, offset: number): Promise<void> {
   await kafka.admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: String(offset) }] })
 }
 
+/** A deleted topic goes away when its broker gets to it, and not before can it be made again. */
+async function makeAgain(topic: string): Promise<void> {
+  await kafka.admin.deleteTopics({ topics: [topic] })
+  await until(
+    async () => !(await kafka.admin.listTopics()).includes(topic),
+    20_000,
+    () => 'the topic is still there',
+  )
+  await kafka.createTopic(topic, 1)
+}
+
 it('offsets that Kafka dropped while ingest was away are a recorded gap with a leaf of its own', async () => {
   const topic = await kafka.topic(1)
   await produce(topic, 10)
@@ -119,9 +130,7 @@ it('a topic made again under a running consumer closes its log; the other topic 
   start([doomed, healthy], doomed)
   await reaches(doomed, 20)
   await reaches(healthy, 5)
-  await kafka.admin.deleteTopics({ topics: [doomed] })
-  await sleep(1_000)
-  await kafka.createTopic(doomed, 1)
+  await makeAgain(doomed)
   // Beyond the old next offset: reading on would mix two topics.
   await produce(doomed, 50)
   await ingest?.says('TOPIC_RECREATED', 60_000)
@@ -160,9 +169,7 @@ it('a log that is closed says so, whatever it waited for before', { timeout: 120
     await holder.query('select from partition_logs for update')
     await produce(topic, 1)
     await says(/DATABASE_UNAVAILABLE/)
-    await kafka.admin.deleteTopics({ topics: [topic] })
-    await sleep(1_000)
-    await kafka.createTopic(topic, 1)
+    await makeAgain(topic)
     await produce(topic, 5)
     await says(/^TOPIC_RECREATED/)
     // The append of before ends after the log was closed.
@@ -262,17 +269,34 @@ it('waits for PostgreSQL: connections cut in the middle lose and double nothing'
   timeout: 90_000,
 }, async () => {
   const topic = await kafka.topic(1)
-  start([topic], topic)
-  for (let round = 1; round <= 8; round++) {
-    await produce(topic, 200)
-    await sql.query(
-      `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like 'streaming-ingest%'`,
-    )
-    await sleep(Math.random() * 100)
+  const running = start([topic], topic)
+  await running.says('ready')
+  await produce(topic, 1)
+  await reaches(topic, 1)
+  const ours = `from pg_stat_activity where datname = current_database() and application_name like 'streaming-ingest%'`
+  const holder = await sql.connect()
+  try {
+    for (let round = 1; round <= 8; round++) {
+      // Every other time with an append under way, which waits for the log's row.
+      const isHeld = round % 2 === 0
+      if (isHeld) await holder.query('begin; select from partition_logs for update')
+      await produce(topic, 200)
+      await until(
+        async () =>
+          (await sql.query(`select ${ours} ${isHeld ? `and wait_event_type = 'Lock'` : ''}`)).rowCount,
+        30_000,
+        () => `nothing to cut:\n${running.output}`,
+      )
+      await sql.query(`select pg_terminate_backend(pid) ${ours}`)
+      if (isHeld) await holder.query('rollback')
+      await sleep(Math.random() * 100)
+    }
+  } finally {
+    holder.release(true)
   }
-  await reaches(topic, 1_600)
+  await reaches(topic, 1_601)
   const rows = await sql.query(
     'select count(*)::int as n, count(distinct "offset")::int as offsets from events',
   )
-  expect(rows.rows[0]).toEqual({ n: 1_600, offsets: 1_600 })
+  expect(rows.rows[0]).toEqual({ n: 1_601, offsets: 1_601 })
 })
