@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, type Submittable } from 'pg'
 import { afterEach, expect, test } from 'vitest'
 import type { TerminatedBlocker } from '../../src/store/lockLog.ts'
 import { createStore } from '../../src/store/store.ts'
 import { withClient } from '../support/database.ts'
+import { until } from '../support/platform.ts'
 import { eventEntries, requestFor } from './entries.ts'
 import { appendTo, openLog, useStore } from './fixture.ts'
 
@@ -22,6 +24,21 @@ async function holdLock(url: string, applicationName: string, logId: number): Pr
   await client.query('begin')
   await client.query('select from partition_logs where id = $1 for no key update', [logId])
   return client
+}
+
+/** Resolves when somebody waits for a lock that the session holds. */
+async function isWaitedFor(holder: Client): Promise<void> {
+  const { rows } = await holder.query('select pg_backend_pid() as pid')
+  await withClient(fixture.database.adminUrl, (client) =>
+    until(
+      async () => {
+        const waiting = 'select from pg_stat_activity where $1 = any(pg_blocking_pids(pid))'
+        return (await client.query(waiting, [rows[0]?.pid])).rowCount
+      },
+      10_000,
+      () => 'nobody waits for it',
+    ),
+  )
 }
 
 /** COPY that never sends a byte: the server waits for its client, and none of its time-outs fire. */
@@ -67,8 +84,11 @@ test('a frozen writer loses its lock to the next one', async () => {
   await copying.started
   expect(await appendTo(store, open, eventEntries(0n, 10n), 10n)).toMatchObject({ kind: 'appended' })
   const { processID } = frozen as Client & { processID: number }
-  expect(terminated).toEqual([{ logId: open.log.logId, pid: processID, waitedMs: 300 }])
   await ended
+  // The append goes on with the lock; that it was freed by us is told when the server has answered that.
+  await expect
+    .poll(() => terminated, { timeout: 20_000 })
+    .toEqual([{ logId: open.log.logId, pid: processID, waitedMs: 300 }])
 })
 
 test('a session of another role or of no writer is left alone: the append gives up in time', async () => {
@@ -85,7 +105,11 @@ test('a session of another role or of no writer is left alone: the append gives 
   })
   await owner.query('rollback')
   const stranger = await holdLock(fixture.database.appUrl, 'psql', open.log.logId)
-  setTimeout(() => stranger.query('rollback').catch(() => undefined), 1_000)
-  expect(await appendTo(store, open, eventEntries(0n, 10n), 10n)).toMatchObject({ kind: 'appended' })
+  const appending = appendTo(store, open, eventEntries(0n, 10n), 10n)
+  await isWaitedFor(stranger)
+  // Its patience has been at an end three times by then.
+  await sleep(1_000)
+  await stranger.query('rollback')
+  expect(await appending).toMatchObject({ kind: 'appended' })
   expect(terminated).toEqual([])
 })
