@@ -132,7 +132,7 @@ test('idle connections that the server cut are replaced', async () => {
   const store = createStore(database)
   await store.schema.check()
   await terminate('/read')
-  await expect.poll(() => lost.length).toBeGreaterThan(0)
+  await expect.poll(() => lost.length, { timeout: 20_000 }).toBeGreaterThan(0)
   expect(await store.schema.check()).toBe('ready')
   await database.close()
   await database.close()
