@@ -6,7 +6,7 @@ import { type AddressInfo, createServer as createRawServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DeleteObjectCommand, ListObjectVersionsCommand } from '@aws-sdk/client-s3'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { getHeld } from '../../src/archive/files.ts'
 import { sha256 } from '../../src/domain/hash.ts'
 import type { S3Place } from '../../src/domain/s3Place.ts'
@@ -155,12 +155,14 @@ describe('a server that goes silent is given up', () => {
   // All that a bucket's server may stop at: before it answers, or within an answer.
   let answer: RequestListener = () => undefined
   const server = createServer((request, response) => answer(request, response))
+  const credentials = { accessKeyId: 'a', secretAccessKey: 's' }
+  let place: S3Place
   let store: ObjectStore
   beforeAll(async () => {
     await once(server.listen(0, '127.0.0.1'), 'listening')
     const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-    const place = { bucket: 'b', prefix: '', region: 'us-east-1', endpoint, pathStyle: true, lock: null }
-    store = createObjectStore(place, { accessKeyId: 'a', secretAccessKey: 's' }, { requestMs: 300 })
+    place = { bucket: 'b', prefix: '', region: 'us-east-1', endpoint, pathStyle: true, lock: null }
+    store = createObjectStore(place, credentials, { requestMs: 300 })
   })
   afterAll(() => {
     store.close()
@@ -169,6 +171,9 @@ describe('a server that goes silent is given up', () => {
   })
 
   it('does not give one object, and the older version of it: an archive reads that', async () => {
+    // What answers has all the time that it needs.
+    const answering = createObjectStore(place, credentials)
+    onTestFinished(() => answering.close())
     const good = Buffer.from('as it was put')
     answer = (request, response) => {
       const { searchParams } = new URL(request.url ?? '', 'http://x')
@@ -185,12 +190,12 @@ describe('a server that goes silent is given up', () => {
     }
     const told: string[] = []
     const remarks = createRemarks((text) => void told.push(text))
-    const place = createBucketArchives({ name: 's3://b', address: 's3://b' }, store, remarks)
+    const archives = createBucketArchives({ name: 's3://b', address: 's3://b' }, answering, remarks)
     const wanted = { bytes: good.length, maxBytes: good.length, sha256: sha256(good) }
-    expect(await getHeld(place, 'a/file', wanted, signal)).toEqual(good)
+    expect(await getHeld(archives, 'a/file', wanted, signal)).toEqual(good)
     expect(told).toEqual([expect.stringMatching(/^a\/file cannot be read in its newest version/)])
     const other = { ...wanted, sha256: sha256(Buffer.from('other')) }
-    await expect(getHeld(place, 'a/file', other, signal)).rejects.toMatchObject({
+    await expect(getHeld(archives, 'a/file', other, signal)).rejects.toMatchObject({
       code: 'PLACE_UNAVAILABLE',
       message: expect.stringMatching(/^a\/file: reading in the bucket b failed \(InvalidObjectState/),
     })
