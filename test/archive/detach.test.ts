@@ -12,7 +12,7 @@ import { AGE, day, table, useDays } from './detachFixture.ts'
 import { recoverInto, rowsOf, useArchives } from './fixture.ts'
 
 const { platform, makeFolder, archive, emptyDatabase } = useArchives('detach')
-const { detach, attachAgain, signedAt, oldLog } = useDays({ platform })
+const { detach, attachAgain, dayOf, signedAt, oldLog } = useDays({ platform })
 
 afterEach(async () => {
   for (const hold of (await platform.store.holds.listHolds()).filter(({ held }) => held))
@@ -25,7 +25,7 @@ const hold = (scope: HoldScope, subject: string, held = true) =>
 it('not before verified archives hold every leaf of it', { timeout: 60_000 }, async () => {
   const open = await oldLog()
   const { topic } = open.log.identity
-  const of = day(AGE)
+  const of = await dayOf(open)
   expect(await detach(of)).toBe(
     `NOT_ARCHIVED: no verified archive holds 300 events of ${topic}/0, incarnation 1, from offset 0 on, of the day ${of}`,
   )
@@ -79,7 +79,7 @@ it('not while the next root needs its leaves', { timeout: 60_000 }, async () => 
   const { topic } = open.log.identity
   const folder = makeFolder()
   await archive(folder, { topic })
-  const of = day(AGE)
+  const of = await dayOf(open)
   const refused = new RegExp(`^DAY_NEEDED: the root of ${topic}/0 needs leaves of the day ${of}`)
   expect(await detach(of)).toMatch(refused)
   // The log's end is far enough now, its largest signed checkpoint is not.
@@ -102,7 +102,7 @@ it('a hold that is being set wins, and ingest goes on while a day is looked at',
   const open = await oldLog()
   const { topic } = open.log.identity
   await archive(makeFolder(), { topic })
-  const of = day(AGE)
+  const of = await dayOf(open)
   await withClient(platform.database.adminUrl, async (client) => {
     await client.query('begin')
     await client.query(

@@ -16,6 +16,16 @@ export const day = (daysAgo: number): string =>
   new Date(Date.now() - daysAgo * DAY_MS).toISOString().slice(0, 10)
 export const table = (of: string): string => `events_${of.replaceAll('-', '')}`
 
+/** Of the events of a log, in order. */
+export const daysOf = (platform: Fixture, { log }: OpenLog): Promise<string[]> =>
+  withClient(platform.database.adminUrl, async (client) => {
+    const { rows } = await client.query<{ day: string }>(
+      `select distinct (ingested_at at time zone 'UTC')::date::text as day from events where log_id = $1 order by day`,
+      [log.logId],
+    )
+    return rows.map(({ day }) => day)
+  })
+
 export function useDays({ platform }: { readonly platform: Fixture }) {
   useOneDay()
   return {
@@ -46,14 +56,10 @@ export function useDays({ platform }: { readonly platform: Fixture }) {
       withClient(platform.database.adminUrl, (client) => client.query(`drop table ${table(of)}`)),
 
     /** That the first events of a log are of: which day it is while a test runs, nobody knows at midnight. */
-    dayOf: ({ log }: OpenLog): Promise<string> =>
-      withClient(platform.database.adminUrl, async (client) => {
-        const { rows } = await client.query<{ day: string }>(
-          `select (ingested_at at time zone 'UTC')::date::text as day from events where log_id = $1 order by leaf_index limit 1`,
-          [log.logId],
-        )
-        return rows[0]?.day ?? Promise.reject(new Error('there is no event'))
-      }),
+    dayOf: async (open: OpenLog): Promise<string> => {
+      const [first] = await daysOf(platform, open)
+      return first ?? Promise.reject(new Error('there is no event'))
+    },
 
     /** As if a checkpoint had been signed of so many leaves. */
     async signedAt({ log }: OpenLog, size: bigint): Promise<void> {

@@ -9,12 +9,12 @@ import { appendTo, type OpenLog } from '../store/fixture.ts'
 import { withClient } from '../support/database.ts'
 import { until } from '../support/platform.ts'
 import { motley, trueEvents, withoutGuards } from '../verification/trueLog.ts'
-import { AGE, day, table, useDays } from './detachFixture.ts'
+import { AGE, table, useDays } from './detachFixture.ts'
 import { useArchives } from './fixture.ts'
 
 const archives = useArchives('detach_record')
 const { platform, makeFolder, archive } = archives
-const { detach, attachAgain, drop, signedAt, oldLog } = useDays(archives)
+const { detach, attachAgain, dayOf, drop, signedAt, oldLog } = useDays(archives)
 
 const asOwner = <T>(work: (client: Client) => Promise<T>): Promise<T> =>
   withClient(platform.database.adminUrl, work)
@@ -67,7 +67,7 @@ it('exactly the leaves of the day, the archives that hold them, and hashes where
   const second = await archive(folder, { topic, partition: 0, fromLeaf: '400' })
   await signedAt(open, 300n)
   await signedAt(open, 1_400n)
-  const of = day(AGE)
+  const of = await dayOf(open)
   const rows = await rowsIn(of, open)
   expect(await detach(of)).toBe(String(rows.length))
   const { runs, leaves, hashes } = await recorded(open)
@@ -89,8 +89,8 @@ it('exactly the leaves of the day, the archives that hold them, and hashes where
 it('a block that the day fills alone has its node, but where a checkpoint ends', {
   timeout: 60_000,
 }, async () => {
-  const of = day(AGE + 1)
   const open = await oldLog({ entries: trueEvents(0n, 1_100n), end: 1_100n }, AGE + 1)
+  const of = await dayOf(open)
   await archive(makeFolder(), { topic: open.log.identity.topic })
   await signedAt(open, 300n)
   await signedAt(open, 512n)
@@ -107,9 +107,9 @@ it('a block that the day fills alone has its node, but where a checkpoint ends',
 it('of a day that was detached before there was a record, what its table has; else nothing', {
   timeout: 60_000,
 }, async () => {
-  const [standing, gone] = [day(AGE + 2), day(AGE + 3)]
   const open = await oldLog(undefined, AGE + 2)
   const other = await oldLog(undefined, AGE + 3)
+  const [standing, gone] = [await dayOf(open), await dayOf(other)]
   for (const each of [open, other]) await archive(makeFolder(), { topic: each.log.identity.topic })
   for (const each of [gone, standing]) expect(await detach(each)).toBe('300')
   const before = await recorded(open)
@@ -137,7 +137,7 @@ it('nothing comes between the look and the deed, whatever isolation is the defau
   const { topic } = open.log.identity
   await archive(makeFolder(), { topic })
   await signedAt(open, 1_000n)
-  const of = day(AGE)
+  const of = await dayOf(open)
   const { name } = platform.database
   const whileItWaits = (work: (client: Client) => Promise<unknown>): Promise<string> =>
     asOwner(async (client) => {
@@ -195,7 +195,7 @@ it('a hold waits for a day that is being detached, but not for long, and is then
 it('SIGTERM gives it up, in the server too, and nothing was done', { timeout: 60_000 }, async () => {
   const open = await oldLog()
   await archive(makeFolder(), { topic: open.log.identity.topic })
-  const of = day(AGE)
+  const of = await dayOf(open)
   const entry = fileURLToPath(new URL('../../src/recovery/main.ts', import.meta.url))
   await asOwner(async (client) => {
     await client.query('begin')
@@ -218,8 +218,13 @@ it('SIGTERM gives it up, in the server too, and nothing was done', { timeout: 60
     child.kill('SIGTERM')
     expect(await ended).toBe(1)
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'INTERRUPTED' } })
+    // The server ends a session a moment after its client has gone; the lock that this one waits for is held still.
     const left = `select from pg_stat_activity where application_name = 'streaming-ingest/detach' and datname = current_database()`
-    expect((await client.query(left)).rowCount).toBe(0)
+    await until(
+      async () => (await client.query(left)).rowCount === 0,
+      20_000,
+      () => 'the session is there still',
+    )
     await client.query('rollback')
     expect((await client.query('select max(sequence) as last from detached_partitions')).rows).toEqual(
       before.rows,

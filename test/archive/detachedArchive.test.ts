@@ -10,7 +10,7 @@ import { createFolderArchives } from '../../src/places/archives/folder.ts'
 import { ageLog, appendTo, openLog } from '../store/fixture.ts'
 import { motley, trueEvents } from '../verification/trueLog.ts'
 import { verifyWhole } from '../verification/verifyWhole.ts'
-import { AGE, day, useDays } from './detachFixture.ts'
+import { AGE, daysOf, useDays } from './detachFixture.ts'
 import { archiveWith, recoverInto, rowsOf, useArchives } from './fixture.ts'
 
 const archives = useArchives('detached_archive')
@@ -33,7 +33,8 @@ async function threeDays() {
   await appendTo(platform.store, open, trueEvents(old.end, end), end)
   const { topic } = open.log.identity
   await checkpoint(topic)
-  return { open, topic, folder: makeFolder(), older: day(first), old: day(second), border: old.end }
+  const [firstDay = '', secondDay = ''] = await daysOf(platform, open)
+  return { open, topic, folder: makeFolder(), older: firstDay, old: secondDay, border: old.end }
 }
 
 const rangeOf = (request: ArchiveRequest): Promise<string> =>

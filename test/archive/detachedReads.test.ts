@@ -18,12 +18,12 @@ import { runEvidence } from '../cli/evidenceProcess.ts'
 import { ageLog, appendTo, type OpenLog } from '../store/fixture.ts'
 import { withClient } from '../support/database.ts'
 import { eventValue, idAt, trueEntry, trueEvents, withoutGuards } from '../verification/trueLog.ts'
-import { AGE, day, useDays } from './detachFixture.ts'
+import { AGE, useDays } from './detachFixture.ts'
 import { forgeManifest, key, useArchives } from './fixture.ts'
 
 const archives = useArchives('detached_reads')
 const { broker, platform, makeFolder, archive, checkpoint } = archives
-const { detach, drop } = useDays(archives)
+const { dayOf, detach, drop } = useDays(archives)
 
 const said = (work: Promise<unknown>): Promise<string> =>
   work.then(
@@ -41,8 +41,8 @@ async function oldLog() {
   const open: OpenLog = { log, position: log.position }
   const letter = trueEntry({ offset: 300n, value: Buffer.from('not json') })
   await appendTo(store, open, [...trueEvents(0n, 300n), letter, ...trueEvents(301n, 600n)], 600n)
-  const of = day(++days)
-  await ageLog(platform, open, days)
+  await ageLog(platform, open, ++days)
+  const of = await dayOf(open)
   await checkpoint(topic)
   await appendTo(store, open, trueEvents(600n, 1_300n), 1_300n)
   await checkpoint(topic)

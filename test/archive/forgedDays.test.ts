@@ -6,12 +6,12 @@ import { ageLog, appendTo, openLog } from '../store/fixture.ts'
 import { withClient } from '../support/database.ts'
 import { trueEvents, withoutGuards } from '../verification/trueLog.ts'
 import { verifyWhole } from '../verification/verifyWhole.ts'
-import { day, table, useDays } from './detachFixture.ts'
+import { table, useDays } from './detachFixture.ts'
 import { codeOf, useArchives } from './fixture.ts'
 
 const archives = useArchives('forged_days')
 const { platform, makeFolder, archive, checkpoint } = archives
-const { detach, drop } = useDays(archives)
+const { dayOf, detach, drop } = useDays(archives)
 const asOwner = <T>(work: (client: Client) => Promise<T>): Promise<T> =>
   withClient(platform.database.adminUrl, work)
 
@@ -25,7 +25,7 @@ async function makeLog(age: number) {
   await appendTo(platform.store, open, trueEvents(700n, 1_400n), 1_400n)
   await checkpoint(topic)
   const { id: archiveId } = await archive(makeFolder(), { topic })
-  return { open, id: open.log.logId, of: day(age), archiveId }
+  return { open, id: open.log.logId, of: await dayOf(open), archiveId }
 }
 
 const remove = (id: LogId, from: number, to: number): Promise<void> =>
