@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { projectRoot } from '../../stack/paths.ts'
-import { freePorts } from '../../stack/ports.ts'
+import { lastingPorts } from '../../stack/ports.ts'
 import { testServers } from '../support/servers.ts'
 
 /** What the Dockerfile's last stage puts into /app, here without an engine: the build, drizzle/, package.json. */
@@ -55,7 +55,7 @@ describe('the built platform, laid out as in the image', () => {
   })
 
   it('migrates, becomes ready in every role at once, and ends within ten seconds of SIGTERM', async () => {
-    const [port = 0] = await freePorts(1)
+    const [port = 0] = await lastingPorts(1)
     const environment = environmentOf(port)
     execFileSync(node, ['dist/src/store/migrate-cli.js'], { cwd: app, env: environment })
     const platform = spawn(node, ['--enable-source-maps', 'dist/src/main.js', 'all'], {

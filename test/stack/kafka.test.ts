@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { formatProperties, randomClusterId } from '../../stack/kafka.ts'
 import { javaMajor } from '../../stack/kafka-jars.ts'
 import { countBrokers } from '../../stack/kafka-probe.ts'
-import { freePorts } from '../../stack/ports.ts'
+import { lastingPorts } from '../../stack/ports.ts'
 import { testServers } from '../support/servers.ts'
 
 describe('starting Kafka natively', () => {
@@ -37,7 +37,7 @@ describe('asking a broker', () => {
   })
 
   it('says so when nobody listens', async () => {
-    const [port = 0] = await freePorts(1)
+    const [port = 0] = await lastingPorts(1)
     await expect(countBrokers('127.0.0.1', port)).rejects.toThrow(/ECONNREFUSED/)
   })
 })

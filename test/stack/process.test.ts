@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { exclusively } from '../../stack/lock.ts'
-import { freePorts } from '../../stack/ports.ts'
+import { freePorts, lastingPorts } from '../../stack/ports.ts'
 import { identify, isAlive, startOf, stopProcess } from '../../stack/process.ts'
 import { temporaryDirectory } from './temporary.ts'
 
@@ -104,7 +104,7 @@ describe('free ports', () => {
   })
 
   it('are the wanted ones unless somebody has them', async () => {
-    const [port = 0] = await freePorts(1)
+    const [port = 0] = await lastingPorts(1)
     expect(await freePorts(1, [port])).toEqual([port])
     const taken = createServer()
     await new Promise<void>((resolve) => taken.listen(port, '127.0.0.1', resolve))

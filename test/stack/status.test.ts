@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { writeEnvironment } from '../../stack/environment.ts'
-import { freePorts } from '../../stack/ports.ts'
+import { lastingPorts } from '../../stack/ports.ts'
 import { formatTable, statusRows } from '../../stack/status.ts'
 import { testServers } from '../support/servers.ts'
 import { temporaryDirectory } from './temporary.ts'
@@ -17,7 +17,7 @@ describe('the status of a stack', () => {
 
   it('tells the servers that answer from those that do not, without a password', async () => {
     const directory = temporaryDirectory()
-    const [nobody = 0] = await freePorts(1)
+    const [nobody = 0] = await lastingPorts(1)
     writeEnvironment(directory, {
       KAFKA_BROKERS: testServers().kafkaBrokers,
       DATABASE_URL: `postgres://app:secret@127.0.0.1:${nobody}/log`,
