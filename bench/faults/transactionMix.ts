@@ -31,9 +31,11 @@ interface Span {
   readonly last: number
 }
 
-/** Kafka's own transactions end by their time-out after this long; the bed's brokers look every second. */
-const timeoutMs = 2_000
-const untilTimedOutMs = 5_000
+/** None but the transactions that are to time out may: a machine that stands still for a while would end them all. */
+const timeoutMs = 60_000
+/** Far longer than one takes to fill. The bed's brokers look every second. */
+const shortTimeoutMs = 4_000
+const untilTimedOutMs = 7_000
 const recordsPerBatch = 20
 const longestPauseMs = 60
 /** As Kafka's abort markers have: a client that looks at keys alone takes it for one. */
@@ -113,30 +115,34 @@ export class TransactionMix {
 
   async #produce(number: number, random: Random): Promise<void> {
     const transactionalId = `${this.#options.topic}-${number}`
-    const open = (): Promise<TransactionalProducer> =>
+    const open = (ending: Ending): Promise<TransactionalProducer> =>
       TransactionalProducer.open({
         address: this.#options.brokers,
         topic: this.#options.topic,
         transactionalId,
-        timeoutMs,
+        timeoutMs: ending === 'timed out' ? shortTimeoutMs : timeoutMs,
         signal: this.#options.signal,
       })
-    let producer = await open()
+    let ending = random.pick(endings)
+    let producer = await open(ending)
     let again: readonly SourceRecord[] = []
     try {
       while (!this.#stop.signal.aborted) {
         const sent = await this.#fill(producer, random, again)
-        const ending = random.pick(endings)
         await this.#end(producer, ending)
         this.#note(sent, ending)
-        if (ending === 'fenced' || ending === 'timed out') {
-          producer.close()
-          producer = await open()
-        }
         const isLost = ending !== 'committed' && random.below(2) === 0
+        const isOver = ending === 'fenced' || ending === 'timed out'
+        ending = random.pick(endings)
+        if (isOver || ending === 'timed out') {
+          producer.close()
+          producer = await open(ending)
+        }
         again = isLost ? [...sent.values()].flat().map(({ record }) => record) : []
       }
       if (again.length > 0) {
+        producer.close()
+        producer = await open('committed')
         this.#note(await this.#fill(producer, random, again), 'committed')
         await producer.end(true)
       }
