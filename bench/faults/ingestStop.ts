@@ -1,3 +1,4 @@
+import { logTail } from '../../stack/process.ts'
 import type { RoleProcess } from '../run/roles.ts'
 import { formatSeconds } from '../run/say.ts'
 import { withClient } from '../run/world.ts'
@@ -15,11 +16,18 @@ export interface OrderlyStop {
 /** A connection of an ended process is gone from PostgreSQL's list after a moment. */
 const goneLimitMs = 5_000
 
-/** SIGTERM. A process that had to be killed after ten seconds, or gave up by itself shortly before, was not in order. */
+/**
+ * SIGTERM. A process that had to be killed after ten seconds, or gave up by itself shortly before, was not in order. One that
+ * was still being loaded, and has not said or done anything, ends at once.
+ */
 export async function stopInOrder({ roles }: Stage, role: RoleProcess): Promise<OrderlyStop> {
   const tookMs = await roles.stop(role)
-  if (role.exitCode === 0) return { tookMs, problems: [] }
-  const how = role.exitCode === null ? 'had to be killed' : `ended with exit code ${role.exitCode}`
+  const hadBegun = role.endedBy !== 'SIGTERM' || logTail(role.logFile) !== ''
+  if (role.exitCode === 0 || !hadBegun) return { tookMs, problems: [] }
+  const how =
+    role.endedBy === 'SIGKILL'
+      ? 'had to be killed'
+      : `ended with ${role.endedBy ?? `exit code ${role.exitCode}`}`
   return { tookMs, problems: [`${role.label} ${how} ${formatSeconds(tookMs / 1000)} after SIGTERM`] }
 }
 

@@ -83,6 +83,11 @@ export class RoleProcess {
     return this.#child.exitCode
   }
 
+  /** That ended it, by itself or by default: a process that has just been started takes SIGTERM so. Null while it runs. */
+  get endedBy(): NodeJS.Signals | null {
+    return this.#child.signalCode
+  }
+
   /** Throws with the end of its log when the process has ended by itself. */
   check(): void {
     if (this.isRunning) return
