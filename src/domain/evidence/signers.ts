@@ -30,9 +30,9 @@ export type SignerChoice =
 
 /**
  * A new key begins now, and behind all that was signed: a period ends before its last millisecond is over, so a key that signed
- * in this very one, or by a clock that was put back since, would not be known to have signed at that time. The one before it goes on for `overlapMs` when the process holds that too, and ends at once
- * otherwise: whoever takes a key away does not want it to sign. Once an installation has signed, it never stores
- * without a signature again.
+ * in this very one, or by a clock that was put back since, would not be known to have signed at that time. The one before it goes on for `overlapMs` when the process holds that too. Each that the
+ * process does not hold ends at once, also one whose end an earlier rotation set: whoever takes a key away does not want it to
+ * sign. Once an installation has signed, it never stores without a signature again.
  */
 export function chooseSigners(input: SignerInput): SignerChoice {
   const { periods, held, nowMs, overlapMs } = input
@@ -45,8 +45,8 @@ export function chooseSigners(input: SignerInput): SignerChoice {
       )
     if (next.some((period) => isSame(period.key, key))) continue
     const fromMs = startBehind(next, input)
-    const holdsAll = keysSigningAt(next, fromMs).every((period) => holds(held, period.key))
-    const rotated = rotateKey(next, { key, fromMs, overlapMs: holdsAll ? overlapMs : 0 })
+    const kept = next.map((period) => (holds(held, period.key) ? period : endedBy(period, fromMs)))
+    const rotated = rotateKey(kept, { key, fromMs, overlapMs })
     if (!rotated.ok) return refused(`${mark(key)} cannot begin to sign: ${rotated.detail}`)
     next = rotated.periods
   }
@@ -67,6 +67,11 @@ const startBehind = (
   periods: readonly KeyPeriod[],
   { nowMs, lastSignedMs = Number.NEGATIVE_INFINITY }: SignerInput,
 ): number => Math.max(nowMs, lastSignedMs + 1, ...periods.map((period) => period.fromMs + 1))
+
+const endedBy = (period: KeyPeriod, atMs: number): KeyPeriod => ({
+  ...period,
+  untilMs: Math.min(period.untilMs ?? atMs, atMs),
+})
 
 const holds = (held: readonly VerifierKey[], key: VerifierKey): boolean =>
   held.some((each) => isSame(each, key))

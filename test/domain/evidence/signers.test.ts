@@ -57,6 +57,27 @@ describe('the keys that sign', () => {
     expect(signing).toEqual([b])
   })
 
+  it('end at once in an overlap too, all that are not there any more', () => {
+    const overlapping = chosen(chosen([], [a], 1_000).periods, [a, b], 2_000).periods
+    const stolen = chosen(overlapping, [c], 2_050)
+    expect(stolen.periods).toEqual([
+      { key: a, fromMs: 1_000, untilMs: 2_050 },
+      { key: b, fromMs: 2_000, untilMs: 2_050 },
+      { key: c, fromMs: 2_050, untilMs: null },
+    ])
+    expect(stolen.signing).toEqual([c])
+    for (const held of [a, b]) expect(refusal(stolen.periods, [held], 2_060)).toBe('MISSING')
+    const followed = chosen(overlapping, [b, c], 2_050)
+    expect(followed.periods).toEqual([
+      { key: a, fromMs: 1_000, untilMs: 2_050 },
+      { key: b, fromMs: 2_000, untilMs: 2_050 + OVERLAP },
+      { key: c, fromMs: 2_050, untilMs: null },
+    ])
+    expect(followed.signing).toEqual([b, c])
+    const long = chosen(overlapping, [c], 9_000).periods
+    expect(long[0]).toEqual({ key: a, fromMs: 1_000, untilMs: 2_000 + OVERLAP })
+  })
+
   it('are two from the start when two are there at the start', () => {
     const { periods, signing, atMs } = chosen([], [a, b], 1_000)
     expect(signing).toEqual([a, b])
