@@ -18,6 +18,8 @@ export interface HeldNote {
   readonly bytes: Buffer
   /** It was filed as a note: then it must be one. */
   readonly isNote: boolean
+  /** The place that it was read from, one of `places`. */
+  readonly place?: string
 }
 
 export interface AuditDependencies {
@@ -53,6 +55,8 @@ export interface AuditOptions {
   /** Believe the stored hashes, and derive nothing. */
   readonly quick: boolean
   readonly onProgress: (text: string) => void
+  /** Where notes are read, for people: each must hold a good one, or nothing was compared with it. */
+  readonly places?: readonly string[]
   /** Ends it between two notes. */
   readonly signal?: AbortSignal
 }
@@ -77,7 +81,7 @@ export async function auditNotes(
   const { periods } = await deps.signingKeys.keyState()
   const keys = options.keys.length > 0 ? options.keys : periods.map(({ key }) => key)
   const findings: AuditFinding[] = []
-  const { noted, count, passedOver } = await collect(held, keys, options, findings)
+  const { noted, count, passedOver, placesWithNotes } = await collect(held, keys, options, findings)
   // Which of the keys is this database's, only notes can tell: its logs may be meant under the name of each.
   const names = [...new Set(keys.map(({ name }) => name))]
   const own = periods.map(({ key }) => key.name).find((name) => names.includes(name)) ?? names[0]
@@ -86,10 +90,12 @@ export async function auditNotes(
   const logs: AuditedLog[] = []
   for (const origin of [...noted.keys()].sort())
     logs.push(await auditLog(deps, origin, noted.get(origin) as NotedLog, states, options, findings))
+  const emptyPlaces = [...new Set(options.places)].filter((place) => !placesWithNotes.has(place))
   const isWanted = (origin: string) => options.origin === undefined || isAnsweredBy(origin, options.origin)
   return {
-    verdict: findings.length === 0 && count > 0 ? 'intact' : 'damaged',
+    verdict: findings.length === 0 && count > 0 && emptyPlaces.length === 0 ? 'intact' : 'damaged',
     notes: count,
+    emptyPlaces,
     passedOver,
     derived: !options.quick,
     keysFrom: options.keys.length > 0 ? 'given' : 'database',
@@ -112,11 +118,13 @@ async function collect(
   readonly noted: ReadonlyMap<string, NotedLog>
   readonly count: number
   readonly passedOver: number
+  readonly placesWithNotes: ReadonlySet<string>
 }> {
   const noted = new Map<string, NotedLog>()
   let count = 0
   let passedOver = 0
-  for await (const { where, bytes, isNote } of held) {
+  const placesWithNotes = new Set<string>()
+  for await (const { where, bytes, isNote, place } of held) {
     signal?.throwIfAborted()
     const text = bytes.toString('utf8')
     const said = checkpointOf(text)
@@ -139,6 +147,7 @@ async function collect(
     const log: NotedLog = noted.get(origin) ?? { notes: new Map() }
     noted.set(origin, log)
     count++
+    if (place !== undefined) placesWithNotes.add(place)
     const others: readonly GoodNote[] = log.notes.get(size) ?? []
     const [other] = others
     if (others.some((each) => each.root === root)) continue
@@ -150,7 +159,7 @@ async function collect(
         detail: `${other.where} and ${where} are both signed and give ${origin} two roots at ${size} leaves`,
       })
   }
-  return { noted, count, passedOver }
+  return { noted, count, passedOver, placesWithNotes }
 }
 
 /** Of each kind that is about single notes; the others are counted in one more. */

@@ -59,7 +59,8 @@ export async function runAudit(request: AuditRequest, settings: AuditSettings): 
     const keys = await keysOf(store, request)
     const held = places.length === 0 ? null : heldIn(store, places, keys, request)
     const deps = { reader, logs: queries, notes, signingKeys, derive, held }
-    const report = await auditNotes(deps, notesOf(request, settings), request)
+    const options = { ...request, places: request.sources.map(nameOf) }
+    const report = await auditNotes(deps, notesOf(request, settings), options)
     for (const remark of places.flatMap((place) => place.remarks())) request.onProgress(`REMARK: ${remark}`)
     return report
   } finally {
@@ -118,10 +119,17 @@ export async function* notesOf(
     const directory = createTopicDirectory(connection)
     return { directory, reader: createTargetReader(connection), close: () => directory.close() }
   }
-  for (const source of sources)
-    if (source.kind === 'path') yield* notesOfFolder(source.path, signal)
-    else yield* heldNotes(source.place, { s3Credentials, kafka }, signal)
+  for (const source of sources) {
+    const place = nameOf(source)
+    const notes =
+      source.kind === 'path'
+        ? notesOfFolder(source.path, signal)
+        : heldNotes(source.place, { s3Credentials, kafka }, signal)
+    for await (const note of notes) yield { ...note, place }
+  }
 }
+
+const nameOf = (source: NoteSource): string => (source.kind === 'path' ? source.path : source.place.name)
 
 const LINE_EVERY_MS = 2_000
 

@@ -266,6 +266,20 @@ describe('notes', () => {
   it('that are none, a key that signed none and a database that is away are no proof', async () => {
     const empty = mkdtempSync(join(folder, 'empty-'))
     expect((await audit(empty)).code).toBe(1)
+    // Nor does another place speak for one that is empty.
+    for (const places of [
+      [empty, log.notes],
+      [log.notes, empty],
+    ]) {
+      const flags = places.flatMap((place) => ['--notes', place])
+      const args = ['audit', ...flags, ...keyFlag, '--quick']
+      const env = { DATABASE_URL: fixture.database.appUrl }
+      const one = await runEvidence([...args, '--json'], env)
+      expect(one).toMatchObject({ code: 1, stderr: expect.stringContaining(empty) })
+      const report = JSON.parse(one.stdout.split('\n')[0] ?? 'null') as AuditReport
+      expect(report).toMatchObject({ verdict: 'damaged', emptyPlaces: [empty], findings: [] })
+      expect((await runEvidence(args, env)).stdout).toContain(`${empty}: no good note was found there`)
+    }
     const other = await audit(log.notes, '--key', testKey(NAME, 9).verifierKey.text)
     expect([other.code, kindsOf(other.report)]).toEqual([1, Array(5).fill('bad-note')])
     const bad: [string[], RegExp, number][] = [

@@ -58,8 +58,12 @@ export async function audit(flags: AuditFlags, { terminal, audit: run }: AuditCo
   })
   terminal.result(report)
   for (const line of describeReport(report)) terminal.line(line)
-  if (report.notes === 0 && report.findings.length === 0)
-    throw new CliFailure(1, 'NOT_VERIFIED', '--notes: no note was found there, so nothing is shown')
+  if (report.emptyPlaces.length > 0 && report.findings.length === 0)
+    throw new CliFailure(
+      1,
+      'NOT_VERIFIED',
+      `--notes: no note was found in ${report.emptyPlaces.join(' and ')}, so nothing is shown by what is held there`,
+    )
   if (report.verdict === 'damaged')
     throw new CliFailure(
       1,
@@ -99,6 +103,7 @@ export function describeReport(report: AuditReport): string[] {
       return `  ${origin}: ${verdict}, ${notes} notes up to ${covered} leaves${rest}${away}`
     }),
     ...report.withoutNotes.map((origin) => `  ${origin}: no note speaks for it`),
+    ...report.emptyPlaces.map((place) => `  ${place}: no good note was found there`),
     ...report.findings.map(describeFinding),
   ]
 }

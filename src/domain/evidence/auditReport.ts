@@ -56,6 +56,8 @@ export interface AuditReport {
   readonly verdict: 'intact' | 'damaged'
   /** Good ones. */
   readonly notes: number
+  /** Where no good note was found: nothing was compared with what these hold. */
+  readonly emptyPlaces: readonly string[]
   /** Other files, that nobody said were notes. */
   readonly passedOver: number
   /** Whether every leaf was derived from its bytes again; otherwise the stored hashes were believed. */
