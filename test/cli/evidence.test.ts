@@ -161,6 +161,19 @@ describe('pnpm evidence verify', () => {
     }
   })
 
+  it('ends with no 0 for unsigned records when a witness or an origin is asked for', async () => {
+    const { text: witness } = cosigner('witness.example/w1', keyPairOf(Buffer.alloc(32, 9)).publicKey)
+    const asked: [string, string][] = [
+      ['--witness', witness],
+      ['--origin', ORIGIN],
+    ]
+    for (const [flag, value] of asked) {
+      const run = await evidence('verify', path('event'), '--key', key, flag, value, '--json')
+      expect([run.code, JSON.parse(run.stdout)]).toMatchObject([2, { error: { code: 'BAD_REQUEST' } }])
+      expect(run.stderr).toMatch(new RegExp(`^${flag}: goes with a checkpoint or a proof`))
+    }
+  })
+
   it('takes no private key, and never says it', async () => {
     const secret = formatSigningKey('example.com/ingest', Buffer.alloc(32, 7))
     for (const given of [secret, write('secret', `${secret}\n`)]) {

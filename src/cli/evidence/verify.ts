@@ -47,8 +47,20 @@ export async function verify(path: string, flags: VerifyFlags, terminal: Termina
       'BAD_REQUEST',
       `--event: goes with an inclusion proof, and ${path} is none: get one with pnpm evidence inclusion`,
     )
+  if (found.value.what === 'records') requireNoTrust(path, flags)
   terminal.line(describeVerified(found.value))
   terminal.result(presentVerified(found.value))
+}
+
+/** Nothing in exported records is signed: who asks for more than a reading must not take it for an answer. */
+function requireNoTrust(path: string, { origin, witness }: VerifyFlags): void {
+  const asked = witness.length > 0 ? '--witness' : origin !== undefined ? '--origin' : null
+  if (asked !== null)
+    throw new CliFailure(
+      2,
+      'BAD_REQUEST',
+      `${asked}: goes with a checkpoint or a proof, and ${path} is exported records, in which nothing is signed`,
+    )
 }
 
 function witnessOf(given: string): WitnessKey {
