@@ -133,6 +133,16 @@ it('rotates: the old key, both, the new one, each to be checked with the keys of
   for (const { id } of [old, both, next, stolen]) expect((await plan(topic, id)).logs).toHaveLength(1)
   // The second key was taken away at once: what it signs afterwards is nobody's word.
   await expect(checkpointWith(topic, [second])).rejects.toMatchObject({ code: 'SIGNING_KEY_MISSING' })
+  // Were it in the table all the same, it is said that the key is one of ours, and that its time was over.
+  const { periods } = await platform.store.signingKeys.keyState()
+  const [log] = await platform.store.reader.logsOf(topic)
+  const [position] = next.positions
+  if (log === undefined || position === undefined) throw new Error('there is no log')
+  const { note, size, rootHash: root } = position
+  const late = { note: note ?? '', log: nameOf(log), size, root, signedAtMs: stolen.createdAt.getTime() }
+  expect(openStoredNote(late, periods)).toMatchObject({
+    detail: `no key of its time has signed it, only ${NAME}+${second.verifierKey.keyId}, which did not sign then`,
+  })
 })
 
 it('records one beginning of a key, whoever comes first', async () => {

@@ -90,7 +90,7 @@ export function sourceOf(given: string): NoteSource {
 /** Lines for people. */
 export function describeReport(report: AuditReport): string[] {
   const how = report.derived
-    ? 'every leaf derived from its bytes'
+    ? `${report.logs.some(({ detached }) => detached !== undefined) ? 'every leaf that is not detached' : 'every leaf'} derived from its bytes`
     : 'stored hashes believed: run without --quick to derive every leaf from its bytes'
   const keys = report.keysFrom === 'given' ? 'the given keys' : "the database's own keys"
   return [
