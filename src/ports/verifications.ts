@@ -49,6 +49,6 @@ export interface VerificationStore {
     limit: number
     kind?: VerificationKind
   }): Promise<Page<VerificationRecord>>
-  /** The newest verification of logs that came to a verdict. */
+  /** The newest verification of logs that came to a verdict about some. */
   lastFinished(): Promise<{ readonly damaged: boolean; readonly finishedAt: Date } | null>
 }

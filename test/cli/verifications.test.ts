@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { formatVerification } from '../../src/cli/evidence/verifications.ts'
+import { formatVerification, verdictFailure } from '../../src/cli/evidence/verifications.ts'
 import type { VerificationView, VerifiedPart } from '../../src/domain/verification/view.ts'
 
 const part = (partition: number, fields: Partial<VerifiedPart> = {}): VerifiedPart => ({
@@ -45,4 +45,12 @@ it('counts stand behind what was checked, where there are some', () => {
     `  events/0, incarnation 1: intact, 0 checked, root ${'ab'.repeat(32)}`,
     `  events/1, incarnation 1: intact, 1,200 checked (1,199 events, 1 deadLetters), root ${'ab'.repeat(32)}`,
   ])
+})
+
+it('nothing that was looked at is no success', () => {
+  const none = viewOf([])
+  expect(verdictFailure(none)).toMatchObject({ exitCode: 1, code: 'NOT_VERIFIED' })
+  expect(formatVerification(none)).toEqual(['nothing verified: there is no log, verification v-1'])
+  expect(verdictFailure(viewOf([part(0)]))).toBe(null)
+  expect(verdictFailure(viewOf([part(0, { verdict: 'damaged' })]))).toMatchObject({ code: 'LOG_DAMAGED' })
 })

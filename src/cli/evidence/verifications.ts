@@ -121,7 +121,8 @@ async function followWith(id: string, { terminal }: FetchContext, api: ApiClient
     if (verificationEnded(view.status)) {
       terminal.result(view)
       for (const line of formatVerification(view)) terminal.line(line)
-      if (view.status !== 'intact') throw verdictFailure(view)
+      const failure = verdictFailure(view)
+      if (failure !== null) throw failure
       return
     }
     if (performance.now() - linedAt >= LINE_EVERY_MS) {
@@ -135,7 +136,16 @@ async function followWith(id: string, { terminal }: FetchContext, api: ApiClient
   }
 }
 
-function verdictFailure({ id, status, damaged, error }: VerificationView): CliFailure {
+/** What ends the command with 1; null when something was looked at, and all of it is as it must be. */
+export function verdictFailure(view: VerificationView): CliFailure | null {
+  const { id, status, damaged, error, progress } = view
+  if (status === 'intact' && progress.parts > 0) return null
+  if (status === 'intact')
+    return new CliFailure(
+      1,
+      'NOT_VERIFIED',
+      `verification ${id}: the database has no log, so nothing was verified. Is it the right one?`,
+    )
   if (status === 'damaged') return new CliFailure(1, 'LOG_DAMAGED', `verification ${id}: ${damaged} damaged`)
   const why = error === undefined ? '' : `: ${error.code}: ${error.detail}`
   return new CliFailure(1, error?.code ?? 'INTERNAL', `verification ${id} ${status}${why}`)
@@ -147,6 +157,8 @@ export function formatVerification(view: VerificationView): string[] {
   const away = detached === undefined ? '' : `, but for ${formatCount(detached)} detached leaves`
   // Behind "damaged" it must not be those that were looked at.
   const logs = status === 'damaged' ? view.damaged : progress.partsDone
+  if (progress.parts === 0 && status === 'intact')
+    return [`nothing verified: there is no log, verification ${view.id}`]
   return [
     `${status}${away}: ${logs} of ${progress.parts} logs, verification ${view.id}`,
     ...view.parts.flatMap(formatPart),

@@ -83,7 +83,12 @@ export function createVerificationStore(database: Database): VerificationStore {
           .from(verificationResults)
           .innerJoin(verifications, eq(verifications.id, verificationResults.verificationId))
           .where(
-            and(eq(verifications.kind, 'log'), inArray(verificationResults.verdict, ['intact', 'damaged'])),
+            and(
+              eq(verifications.kind, 'log'),
+              // One that found no log looked at nothing: its age, and not its verdict, is what alerts.
+              sql`${verifications.parts} > 0`,
+              inArray(verificationResults.verdict, ['intact', 'damaged']),
+            ),
           )
           .orderBy(desc(verifications.sequence))
           .limit(1)
