@@ -68,7 +68,8 @@ export async function* notesOfFolder(path: string, signal: AbortSignal): AsyncGe
   } catch (error) {
     if (signal.aborted) throw error
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
-    throw new ServiceError('PLACE_UNAVAILABLE', `${path} cannot be read (${code})`, { cause: error })
+    const at = error instanceof Error && 'path' in error ? String(error.path) : path
+    throw new ServiceError('PLACE_UNAVAILABLE', `${at} cannot be read (${code})`, { cause: error })
   }
 }
 

@@ -250,6 +250,10 @@ it('the API and the commands start, show, schedule and end verifications', { tim
       () => worker.output,
     )
     expect(scheduled).toMatchObject({ kind: 'log', status: 'damaged', request: {} })
+    expect(await evidence('verification-schedule', '--off', '--every-minutes', '60')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--off goes with no settings'),
+    })
     expect((await evidence('verification-schedule', '--off')).code).toBe(0)
     expect((await evidence('verification-schedule', '--off')).code).toBe(2)
     expect((await evidence('verification-schedule', '--every-minutes', '0')).stderr).toContain(

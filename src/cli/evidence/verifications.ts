@@ -216,6 +216,8 @@ function formatFinding({ kind, leafIndex, offset, targetOffset, column, detail }
 
 async function schedule(flags: ScheduleFlags, { connect, terminal }: FetchContext): Promise<void> {
   if (flags.off === true) {
+    if (flags.everyMinutes !== undefined || Object.keys(placeOf(flags)).length > 0)
+      throw badInput([{ path: '', message: '--off goes with no settings' }])
     await connect().delete('/verification-schedule')
     terminal.result({})
     terminal.line('logs are not verified on a schedule any more')
