@@ -97,7 +97,7 @@ it('verifies the others beside one that is bad, unreadable or never finished', {
   for (const line of [
     new RegExp(`^${third}: verified, 1 logs$`, 'm'),
     new RegExp(`^${first}: BAD: ARCHIVE_DAMAGED: ${first}/manifest.json is not good`, 'm'),
-    new RegExp(`^${unfinished} was never finished`, 'm'),
+    new RegExp(`^${unfinished} has no manifest: it was never finished, or somebody took it away`, 'm'),
     /^1 folder is no archive: passed over/m,
   ])
     expect(said.stdout).toMatch(line)

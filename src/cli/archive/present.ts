@@ -34,7 +34,9 @@ export function formatVerification(report: PlaceVerification, verbose: boolean):
       ),
     ]),
     ...failed.map(({ id, code, detail }) => `${id}: BAD: ${code}: ${detail}`),
-    ...unfinished.map((id) => `${id} was never finished: left alone`),
+    ...unfinished.map(
+      (id) => `${id} has no manifest: it was never finished, or somebody took it away; left alone`,
+    ),
     ...remarks.map((remark) => `REMARK: ${remark}`),
     ...(verbose ? passedOver.map((name) => `${name} is no archive: passed over`) : []),
     ...(verbose || passedOver.length === 0
@@ -60,7 +62,9 @@ export function formatRecovery(report: RecoveryReport): string[] {
   return [
     `${logs.length} logs and ${checkpoints} checkpoints from ${archives.length} archives`,
     ...remarks.map((remark) => `  REMARK: ${remark}`),
-    ...unfinished.map((id) => `  ${id} was never finished: left alone`),
+    ...unfinished.map(
+      (id) => `  ${id} has no manifest: it was never finished, or somebody took it away; left alone`,
+    ),
     ...leftOut.map(formatLeftOut),
     ...logs.flatMap(formatLog),
     ...withoutArchive.map(
