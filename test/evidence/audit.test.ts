@@ -102,9 +102,10 @@ it('a database that nobody touched is what was signed', async () => {
   const quick = await audit(notes, '--quick')
   expect([quick.code, quick.report]).toMatchObject([0, { derived: false, keysFrom: 'database' }])
   const text = await runEvidence(
-    ['audit', '--notes', `file://${notes}`, '--origin', originOf(open), '--quick'],
+    ['audit', '--notes', `file://${notes}`, '--origin', originOf(open), '--quick', '--archives', folder],
     { DATABASE_URL: fixture.database.appUrl },
   )
+  expect(text.stdout).toContain('no archive was read, since no leaf of these logs is gone with a detached day')
   expect([text.code, text.stdout]).toEqual([
     0,
     expect.stringContaining(`${origin}: intact, 5 notes up to 1000`),
