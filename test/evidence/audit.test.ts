@@ -105,7 +105,9 @@ it('a database that nobody touched is what was signed', async () => {
     ['audit', '--notes', `file://${notes}`, '--origin', originOf(open), '--quick', '--archives', folder],
     { DATABASE_URL: fixture.database.appUrl },
   )
-  expect(text.stdout).toContain('no archive was read, since no leaf of these logs is gone with a detached day')
+  expect(text.stdout).toContain(
+    'no archive was read, since no leaf of these logs is gone with a detached day',
+  )
   expect([text.code, text.stdout]).toEqual([
     0,
     expect.stringContaining(`${origin}: intact, 5 notes up to 1000`),

@@ -59,7 +59,9 @@ export async function audit(flags: AuditFlags, { terminal, audit: run }: AuditCo
   terminal.result(report)
   for (const line of describeReport(report)) terminal.line(line)
   if ((flags.archives ?? []).length > 0 && report.logs.every(({ held }) => held === undefined))
-    terminal.line('  --archives: no archive was read, since no leaf of these logs is gone with a detached day')
+    terminal.line(
+      '  --archives: no archive was read, since no leaf of these logs is gone with a detached day',
+    )
   if (report.emptyPlaces.length > 0 && report.findings.length === 0)
     throw new CliFailure(
       1,
