@@ -4,6 +4,7 @@ import type { Api, CheckpointAnswer } from '../../run/api.ts'
 import type { RoleProcess } from '../../run/roles.ts'
 import { formatCount } from '../../run/say.ts'
 import { checkCheckpoints } from '../checkpointCheck.ts'
+import { ConsumerGroup } from '../consumerGroup.ts'
 import type { Outcome, Scenario } from '../contract.ts'
 import { Cycle } from '../cycle.ts'
 import { addDamage } from '../damage.ts'
@@ -12,6 +13,7 @@ import { judgeLog } from '../judgeLog.ts'
 import { judgeSource } from '../judgeTarget.ts'
 import { LoadedTopic, startIngest } from '../loadedTopic.ts'
 import { RecoveryClock } from '../recovery.ts'
+import type { LogRowNow } from '../sourceLogs.ts'
 import { Stage } from '../stage.ts'
 import { until } from '../waiting.ts'
 
@@ -55,6 +57,8 @@ class RestoredRun {
   readonly #problems: string[] = []
   readonly #checkpoints: CheckpointAnswer[] = []
   #lost = 0
+  /** The source's logs when the backup was taken. */
+  #backedUp: ReadonlyMap<number, LogRowNow> = new Map()
 
   constructor(stage: Stage, topics: readonly LoadedTopic[]) {
     const [source] = topics
@@ -71,7 +75,7 @@ class RestoredRun {
     const { api } = await this.#stage.startApi()
     await roles.startReady('worker', this.#stage.directEnv)
     const cycle = new Cycle(states, random)
-    await this.backup.take()
+    await this.#takeBackup()
     await this.#source.load.start(ratePerSecond)
     let role = await this.#start()
     await this.#source.untilAllGrow(new Map(), this.#waiting('the first rows'))
@@ -92,12 +96,13 @@ class RestoredRun {
   ): Promise<RoleProcess> {
     const { random, signal } = this.#stage.context
     // Now and then an older backup is put back once more.
-    if (random.below(4) > 0) await this.backup.take()
+    if (random.below(4) > 0) await this.#takeBackup()
     await this.#checkpoint(api)
     await later?.load.produceBatches(2 * partitions)
     await later?.untilTaken(this.#waiting('a topic that was empty'))
     await sleep(random.below(1_500), undefined, { signal })
     await this.#checkpoint(api)
+    await this.#untilGroupIsAhead()
     const role = await this.#putBack(running, state)
     const before = (await this.#source.watch.sizes()) ?? new Map()
     await this.#source.untilAllGrow(before, this.#waiting(`rows after the database was put back (${state})`))
@@ -106,6 +111,25 @@ class RestoredRun {
     await this.#source.untilTaken(this.#waiting('everything that was lost, again'))
     await this.#source.load.start(ratePerSecond)
     return role
+  }
+
+  async #takeBackup(): Promise<void> {
+    await this.backup.take()
+    this.#backedUp = await this.#source.logs.newest()
+  }
+
+  /** The group is told of what is logged a moment later: before that nobody but PostgreSQL knows what it loses. */
+  async #untilGroupIsAhead(): Promise<void> {
+    const { world } = this.#stage
+    const group = new ConsumerGroup(world.admin, world.name)
+    const isAhead = async (): Promise<true | null> => {
+      const offsets = await group.offsets(this.#source.name)
+      const ahead = [...offsets].filter(
+        ([partition, at]) => at > (this.#backedUp.get(partition)?.nextOffset ?? 0),
+      )
+      return ahead.length > 0 ? true : null
+    }
+    await until(isAhead, this.#waiting('the group to be told of rows that the backup lacks'))
   }
 
   async #putBack(role: RoleProcess, state: State): Promise<RoleProcess> {
