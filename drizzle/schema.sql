@@ -388,6 +388,7 @@ CREATE UNIQUE INDEX replays_sequence_key ON public.replays USING btree (sequence
 CREATE UNIQUE INDEX signature_policies_pkey ON public.signature_policies USING btree (sequence)
 CREATE INDEX signature_policies_source ON public.signature_policies USING btree (source, sequence)
 CREATE UNIQUE INDEX signing_keys_pkey ON public.signing_keys USING btree (sequence)
+CREATE INDEX verification_parts_log ON public.verification_parts USING btree (log_id, finished_at)
 CREATE UNIQUE INDEX verification_parts_pkey ON public.verification_parts USING btree (verification_id, log_id)
 CREATE UNIQUE INDEX verification_results_pkey ON public.verification_results USING btree (verification_id)
 CREATE UNIQUE INDEX verifications_pkey ON public.verifications USING btree (id)

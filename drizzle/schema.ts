@@ -367,6 +367,8 @@ export const verificationParts = pgTable(
   },
   (t) => [
     primaryKey({ name: 'verification_parts_pkey', columns: [t.verificationId, t.logId] }),
+    // Which verdict about a log is the newest.
+    index('verification_parts_log').on(t.logId, t.finishedAt),
     check('verification_parts_verdict', sql`${t.verdict} in ('intact', 'damaged')`),
   ],
 )

@@ -1,5 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { FindingCounts } from '../domain/verification/finding.ts'
+import type { LastVerdict } from '../ports.ts'
 import { inTime } from './scraped.ts'
 
 /** What verifications count in the process that does the work. */
@@ -36,7 +37,7 @@ export function createVerificationMetrics(registry: Registry): VerificationMetri
   }
 }
 
-type Last = { readonly damaged: boolean; readonly finishedAt: Date } | null
+type Last = LastVerdict | null
 type LastFinished = () => Promise<Last>
 
 /**
@@ -62,6 +63,12 @@ export function registerVerdictMetrics(registry: Registry, lastFinished: LastFin
     help: '1 when the newest verification of logs that came to a verdict found damage, else 0',
     registers: [registry],
     collect: () => show(damaged, (found) => (found.damaged ? 1 : 0)),
+  })
+  const logs: Gauge = new Gauge({
+    name: 'verification_damaged_logs',
+    help: 'Logs of which the newest verdict is that they are damaged, whichever verification came to it',
+    registers: [registry],
+    collect: () => show(logs, (found) => found.damagedLogs),
   })
   const finished: Gauge = new Gauge({
     name: 'verification_last_finished_timestamp_seconds',

@@ -31,6 +31,13 @@ export interface VerificationRecord extends NewVerification {
   } | null
 }
 
+export interface LastVerdict {
+  readonly damaged: boolean
+  readonly finishedAt: Date
+  /** Logs of which the newest verdict, of whatever verification, is that they are damaged. */
+  readonly damagedLogs: number
+}
+
 export interface VerificationStore {
   /** Stores once: the same id again returns what is stored. */
   insertVerification(verification: NewVerification): Promise<VerificationRecord>
@@ -50,5 +57,5 @@ export interface VerificationStore {
     kind?: VerificationKind
   }): Promise<Page<VerificationRecord>>
   /** The newest verification of logs that came to a verdict about some. */
-  lastFinished(): Promise<{ readonly damaged: boolean; readonly finishedAt: Date } | null>
+  lastFinished(): Promise<LastVerdict | null>
 }

@@ -5,7 +5,7 @@ import { registerCheckpointMetrics } from '../../src/metrics/checkpoints.ts'
 import { registerLogMetrics } from '../../src/metrics/logs.ts'
 import { createMetrics } from '../../src/metrics/metrics.ts'
 import { registerVerdictMetrics } from '../../src/metrics/verification.ts'
-import type { CheckpointStanding, LogState } from '../../src/ports.ts'
+import type { CheckpointStanding, LastVerdict, LogState } from '../../src/ports.ts'
 
 const lines = (text: string, name: string): string[] =>
   text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
@@ -98,7 +98,7 @@ test("verifications count leaves, verdicts and findings; the last verdict is the
   metrics.verification.leavesVerified(1_000)
   metrics.verification.logVerified('damaged', { missing: '3', 'altered-column': '1' })
   metrics.verification.logVerified('intact', {})
-  let last: { damaged: boolean; finishedAt: Date } | null = { damaged: true, finishedAt: new Date(5_000) }
+  let last: LastVerdict | null = { damaged: true, finishedAt: new Date(5_000), damagedLogs: 2 }
   registerVerdictMetrics(metrics.registry, async () => last)
   const text = await metrics.text()
   expect(lines(text, 'verification_leaves_total')).toEqual(['verification_leaves_total 1000'])
@@ -111,12 +111,14 @@ test("verifications count leaves, verdicts and findings; the last verdict is the
     'verification_findings_total{kind="altered-column"} 1',
   ])
   expect(lines(text, 'verification_last_damaged')).toEqual(['verification_last_damaged 1'])
+  expect(lines(text, 'verification_damaged_logs')).toEqual(['verification_damaged_logs 2'])
   expect(lines(text, 'verification_last_finished_timestamp_seconds')).toEqual([
     'verification_last_finished_timestamp_seconds 5',
   ])
   last = null
   const none = await metrics.text()
   expect(lines(none, 'verification_last_damaged')).toEqual([])
+  expect(lines(none, 'verification_damaged_logs')).toEqual([])
   expect(lines(none, 'verification_last_finished_timestamp_seconds')).toEqual([])
 })
 

@@ -8,6 +8,7 @@ import { isUuid } from '../checkpoints.ts'
 import { decodeCursor, encodeCursor } from '../cursors.ts'
 import type { Database } from '../database.ts'
 import { guarded } from '../failure.ts'
+import { onlyRow } from '../transaction.ts'
 
 const MAX_PAGE = 1_000
 /** Parts of one verification that are shown; the damaged ones come first. */
@@ -92,9 +93,29 @@ export function createVerificationStore(database: Database): VerificationStore {
           )
           .orderBy(desc(verifications.sequence))
           .limit(1)
-        return row === undefined ? null : { damaged: row.verdict === 'damaged', finishedAt: row.finishedAt }
+        if (row === undefined) return null
+        const damagedLogs = await countDamagedLogs(db)
+        return { damaged: row.verdict === 'damaged', finishedAt: row.finishedAt, damagedLogs }
       }),
   }
+}
+
+/** From log to log by the index, and of each its newest verdict: as many rows as there are logs, however often they were verified. */
+async function countDamagedLogs(db: Db): Promise<number> {
+  const { rows } = await db.execute<{ logs: number }>(sql`
+    with recursive verified (log_id) as (
+      (select log_id from verification_parts order by log_id limit 1)
+      union all
+      select (select p.log_id from verification_parts p where p.log_id > v.log_id order by p.log_id limit 1)
+        from verified v where v.log_id is not null)
+    select count(*)::integer as logs
+      from verified l
+     cross join lateral (
+       select p.verdict from verification_parts p
+        where p.log_id = l.log_id and (select kind from verifications where id = p.verification_id) = 'log'
+        order by p.finished_at desc limit 1) newest
+     where newest.verdict = 'damaged'`)
+  return onlyRow(rows, 'the damaged logs').logs
 }
 
 interface Found {

@@ -1,0 +1,1 @@
+CREATE INDEX "verification_parts_log" ON "verification_parts" USING btree ("log_id","finished_at");
