@@ -47,7 +47,14 @@ const START = offset(0n)
 
 const isNoteName = (name: string): boolean => name.endsWith('.note')
 
-/** Also of one file. What begins with a dot is a draft of somebody who died. */
+/** It could lead in a circle, or to notes that are given twice; and nothing that is in it may be passed over. */
+const linkedFolder = (where: string): string =>
+  `${where} is a link to a folder, and is not followed: name the folder itself as one more place of notes`
+
+/**
+ * Also of one file, and of links to files. What begins with a dot is a draft of somebody who died. Throws PLACE_UNAVAILABLE, and
+ * BAD_REQUEST for a link to a folder.
+ */
 export async function* notesOfFolder(path: string, signal: AbortSignal): AsyncGenerator<HeldNote> {
   try {
     if ((await untilAborted(() => stat(path), signal)).isFile()) {
@@ -58,15 +65,17 @@ export async function* notesOfFolder(path: string, signal: AbortSignal): AsyncGe
     const entries = await untilAborted(list, signal)
     for (const entry of entries) {
       signal.throwIfAborted()
-      if (!entry.isFile() || entry.name.startsWith('.')) continue
+      if (!(entry.isFile() || entry.isSymbolicLink()) || entry.name.startsWith('.')) continue
       const where = join(entry.parentPath, entry.name)
       const isNote = isNoteName(entry.name)
-      const { size } = await untilAborted(() => stat(where), signal)
+      const found = await untilAborted(() => stat(where), signal)
+      if (found.isDirectory()) throw new ServiceError('BAD_REQUEST', linkedFolder(where))
+      const { size } = found
       if (size > MAX_NOTE_BYTES) yield { where, bytes: Buffer.alloc(0), isNote }
       else yield { where, bytes: await untilAborted(() => readFile(where), signal), isNote }
     }
   } catch (error) {
-    if (signal.aborted) throw error
+    if (signal.aborted || error instanceof ServiceError) throw error
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
     const at = error instanceof Error && 'path' in error ? String(error.path) : path
     throw new ServiceError('PLACE_UNAVAILABLE', `${at} cannot be read (${code})`, { cause: error })

@@ -109,6 +109,29 @@ describe('a folder', () => {
     )
   })
 
+  it('is read through links to files; one to a folder, or to nothing, is named and not passed over', async () => {
+    const links = mkdtempSync(join(tmpdir(), 'test-links-'))
+    const all = () => read({ kind: 'folder', name: 'links', path: links })
+    try {
+      await place.place(noteAt(5), context)
+      symlinkSync(fileOf(5), join(links, '5.note'))
+      expect(textsOf(await all())).toEqual([checkpointAt(5)])
+      symlinkSync(folder, join(links, 'older'))
+      await expect(all()).rejects.toMatchObject({
+        code: 'BAD_REQUEST',
+        message: expect.stringMatching(/older/),
+      })
+      rmSync(join(links, 'older'))
+      symlinkSync('nowhere', join(links, '6.note'))
+      await expect(all()).rejects.toMatchObject({
+        code: 'PLACE_UNAVAILABLE',
+        message: expect.stringMatching(/6\.note cannot be read \(ENOENT\)/),
+      })
+    } finally {
+      rmSync(links, { recursive: true })
+    }
+  })
+
   it('is never written over: something else that is there is a conflict', async () => {
     await place.place(noteAt(7), context)
     expect(await place.place(forgedAt(7), context)).toMatchObject({ outcome: 'conflict' })
