@@ -9,7 +9,8 @@ import { makeSourceLog } from '../sourceLog.ts'
 import { Stage } from '../stage.ts'
 
 const patienceMs = 120_000
-const records = 20_000
+/** Far from its end when the last of the skipped moments has come, on any machine. */
+const records = 60_000
 const wakeLimitMs = 20_000
 /** What a woken worker may still try after its first request was refused. */
 const afterWakingMs = 1_500
