@@ -76,6 +76,7 @@ function toProblems(issue: z.core.$ZodIssue): RequestProblem[] {
   // A name that should not be there is reported at its own path, so that the answer names the field.
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => ({ path: show([...issue.path, key]), message: 'there is no such field' }))
-  const isMissing = issue.code === 'invalid_type' && issue.message.endsWith('received undefined')
+  const isMissing =
+    issue.path.length > 0 && issue.code === 'invalid_type' && issue.message.endsWith('received undefined')
   return [{ path: show(issue.path), message: isMissing ? 'is missing' : issue.message }]
 }
