@@ -118,6 +118,13 @@ async function requireLost(
   workflows: ReplayWorkflows,
   replayId: string,
 ): Promise<ReplayRecord> {
+  await findLost(replays, replayId)
+  if (!(await isOver(workflows, replayId))) throw beingRecovered(replayId)
+  // What was over may have been another recovery, which began after the store was asked.
+  return await findLost(replays, replayId)
+}
+
+async function findLost(replays: ReplayStore, replayId: string): Promise<ReplayRecord> {
   const record = await replays.getReplay(replayId)
   if (record === null)
     throw new ServiceError('REPLAY_NOT_FOUND', `there is no replay ${replayId} with a plan`)
@@ -129,7 +136,6 @@ async function requireLost(
       `the replay ${replayId} is ${status}${why}: its cursor is not lost`,
     )
   }
-  if (!(await isOver(workflows, replayId))) throw beingRecovered(replayId)
   return record
 }
 

@@ -1,6 +1,6 @@
 /** Cursors deleted behind a replay's back, and the operator's decision to go on, on real servers. */
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { hasEnded, type ReplayView } from '../../src/domain/replayView.ts'
 import { ServiceError } from '../../src/errors.ts'
 import { createReplayOperations, type ReplayOperations } from '../../src/replay/operations.ts'
@@ -107,6 +107,7 @@ it('a replay whose cursors were deleted goes on exactly when an operator says so
   expect(failed).toMatchObject({ status: 'failed', error: { code: 'CURSOR_LOST' } })
 
   expect(await codeOf(operations.checkRecovery(replayId))).toBe('done')
+  const before = await platform.store.replays.getReplay(replayId)
   const [one, two] = await Promise.all([
     codeOf(operations.recoverCursor(replayId, {}, 'ada')),
     codeOf(operations.recoverCursor(replayId, {}, 'bob')),
@@ -126,6 +127,15 @@ it('a replay whose cursors were deleted goes on exactly when an operator says so
   }
 
   expect(await codeOf(operations.recoverCursor(replayId, {}, 'ada'))).toBe('CURSOR_NOT_LOST')
+  // Also to somebody who asked the store before the recovery began, and Temporal when it was over.
+  const { replays } = platform.store
+  const getReplay = vi.fn(replays.getReplay).mockResolvedValueOnce(before)
+  const late = createReplayOperations({
+    ...{ ...platform.deps, replays: { ...replays, getReplay } },
+    ...{ temporal, taskQueue },
+  })
+  expect(await codeOf(late.recoverCursor(replayId, {}, 'bob'))).toBe('CURSOR_NOT_LOST')
+  expect(getReplay).toHaveBeenCalledTimes(2)
   expect(await codeOf(operations.checkRecovery(undisturbed.replayId))).toBe('CURSOR_NOT_LOST')
   expect(await codeOf(operations.checkRecovery(randomUUID()))).toBe('REPLAY_NOT_FOUND')
   // The same start again is the same replay, as if nothing had happened.
