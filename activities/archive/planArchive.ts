@@ -31,8 +31,8 @@ export interface WantedPart {
 
 /**
  * The parts of logs that a request means, as they stand now; logs without a leaf in the range are left out. Reads only. Throws
- * UNKNOWN_TOPIC, UNKNOWN_PARTITION, RANGE_EMPTY, OFFSET_NOT_INGESTED for leaves that are not there yet; DETACHED when some of an asked-for range went away with a detached day. Without
- * a range it is all that is still there.
+ * UNKNOWN_TOPIC, UNKNOWN_PARTITION, RANGE_EMPTY, OFFSET_NOT_INGESTED for leaves that are not there yet; DETACHED when some of an
+ * asked-for range went away with a detached day. Without a range it is all that is still there.
  */
 export async function partsToArchive(
   { logs, archives }: RangeDependencies,

@@ -6,7 +6,8 @@ const LATE_MS = 60_000
 
 /**
  * How the places outside the database stand. Degraded, by name, where a note has waited for a minute, a place holds something
- * else of a log, or somebody inserted notes that are none. Never a reason not to be ready: the log takes events whether or not a bucket is there.
+ * else of a log, or somebody inserted notes that are none. Never a reason not to be ready: the log takes events whether or not a
+ * bucket is there.
  */
 export const notesProbe = (
   standing: () => Promise<readonly PlaceStanding[]>,

@@ -130,8 +130,14 @@ async function isGone(place: ArchivePlace, path: string, signal: AbortSignal): P
   const id = path.slice(0, path.indexOf('/'))
   const manifest = `${id}/${MANIFEST_NAME}`
   if (path === manifest) return !(await place.folders(signal)).includes(id)
-  const found = await orUnread(place.get(manifest, MAX_MANIFEST_BYTES, signal))
-  return found === null && (await place.versions(manifest, signal)).length === 0
+  return !(await hasManifest(place, id, signal))
+}
+
+/** Also one that cannot be read, and one that was removed from a bucket that keeps versions. Throws PLACE_UNAVAILABLE. */
+export async function hasManifest(place: ArchivePlace, id: string, signal: AbortSignal): Promise<boolean> {
+  const name = `${id}/${MANIFEST_NAME}`
+  const newest = await orUnread(place.get(name, MAX_MANIFEST_BYTES, signal))
+  return newest !== null || (await place.versions(name, signal)).length > 0
 }
 
 export type Read = Buffer | 'too large' | NotGiven | null
@@ -169,6 +175,12 @@ function linesOf(path: string, content: Buffer, wanted: number): readonly string
   if (lines.length !== wanted) throw damaged(path, `has ${lines.length} lines, not ${wanted}`)
   return lines
 }
+
+const FAULTS: ReadonlySet<string> = new Set(['ARCHIVE_DAMAGED', 'NOTE_REFUSED', 'ROOT_MISMATCH'])
+
+/** An archive is not what it says: that is its own fault, and neither its place's nor the caller's. */
+export const isFaulty = (error: unknown): error is ServiceError =>
+  error instanceof ServiceError && FAULTS.has(error.code)
 
 /** `what`: what is wrong with the file of that name. */
 export const damaged = (name: string, what: string): ServiceError =>

@@ -6,7 +6,7 @@ import { hashFromHex, hashToHex, sha256 } from '../domain/hash.ts'
 import type { Hash } from '../domain/model.ts'
 import { NotGiven, ServiceError } from '../errors.ts'
 import type { PlacedVersion } from '../ports.ts'
-import { damaged, orUnread } from './files.ts'
+import { damaged, isFaulty, orUnread } from './files.ts'
 import {
   type ArchiveReader,
   checkPart,
@@ -89,7 +89,7 @@ async function readCandidates(
       if (signed > most) candidates = []
       if (signed >= most) candidates.push({ version, hash: manifestHash, core: coreOf(manifest), signed })
     } catch (error) {
-      if (!isBad(error)) throw error
+      if (!isFaulty(error)) throw error
       problem ??= error
     }
   }
@@ -136,7 +136,7 @@ async function choose(
       await verifyArchive(reader, await reopen(reader, id, candidate), keys, say)
       proven.push(candidate)
     } catch (error) {
-      if (!isBad(error)) throw error
+      if (!isFaulty(error)) throw error
       problem ??= error
     }
   }
@@ -162,9 +162,6 @@ async function ambiguous(
     `${nameOfManifest(id)} has ${proven.length} versions that are good and differ in ${differing.join(', ')}: ${named.join(', ')}`,
   )
 }
-
-const BAD: ReadonlySet<string> = new Set(['ARCHIVE_DAMAGED', 'NOTE_REFUSED', 'ROOT_MISMATCH'])
-const isBad = (error: unknown): error is ServiceError => error instanceof ServiceError && BAD.has(error.code)
 
 /** It was read before, and not kept: there may be many, and large ones. */
 async function reopen(

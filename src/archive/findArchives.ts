@@ -5,7 +5,7 @@ import { hashFromHex, hashToHex } from '../domain/hash.ts'
 import { NotGiven, ServiceError } from '../errors.ts'
 import type { ArchivePlace } from '../ports.ts'
 import type { FoundArchive } from './chain.ts'
-import { damaged } from './files.ts'
+import { damaged, isFaulty } from './files.ts'
 import { findArchive } from './findArchive.ts'
 import { type ArchiveReader, CLOCK_MS, checkPart, nameOfManifest, type OpenedArchive } from './readArchive.ts'
 
@@ -182,16 +182,11 @@ function onlyInstance(opened: readonly OpenedArchive[]): string | null {
   return names[0] ?? null
 }
 
-const ofOneArchive: ReadonlySet<string> = new Set([
-  'ARCHIVE_DAMAGED',
-  'ARCHIVE_AMBIGUOUS',
-  'NOTE_REFUSED',
-  'ROOT_MISMATCH',
-])
-
 /** And not of its place. */
 const isOfOneArchive = (error: unknown): error is ServiceError =>
-  error instanceof NotGiven || (error instanceof ServiceError && ofOneArchive.has(error.code))
+  error instanceof NotGiven ||
+  isFaulty(error) ||
+  (error instanceof ServiceError && error.code === 'ARCHIVE_AMBIGUOUS')
 
 /** Of what is only damaged; where somebody signed what he should not, nobody should go on without a thought. */
 const withRemedy = (error: ServiceError, id: string): ServiceError =>

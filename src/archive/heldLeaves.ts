@@ -1,11 +1,9 @@
 /** Whether leaves that are gone from a database really lie in the archives that it names: what it says of them, anybody can write. */
-import { MAX_MANIFEST_BYTES } from '../domain/archive/manifest.ts'
 import type { VerifierKey } from '../domain/evidence/noteKeys.ts'
 import { hashFromHex, hashToHex } from '../domain/hash.ts'
 import { type Hash, type LeafIndex, leafIndex } from '../domain/model.ts'
-import { ServiceError } from '../errors.ts'
-import { orUnread } from './files.ts'
-import { type ArchiveReader, nameOfManifest, reopenArchive } from './readArchive.ts'
+import { hasManifest, isFaulty } from './files.ts'
+import { type ArchiveReader, reopenArchive } from './readArchive.ts'
 import { verifyArchive } from './verifyWhole.ts'
 
 /** An archive as a database names it. */
@@ -84,32 +82,22 @@ async function foreign({ toLeaf, rootHash, signed }: ReadPart, rootAt: RootAt): 
     : `has at ${toLeaf} leaves the root ${hashToHex(rootHash)}, and the database ${hashToHex(root)}`
 }
 
-/** What the reading of a damaged archive ends with. */
-const damage = new Set(['ARCHIVE_DAMAGED', 'ROOT_MISMATCH', 'NOTE_REFUSED'])
-
 /** From the first place that has it whole. The manifest is the one that the database names, whatever was put over it. */
 async function readBack(deps: HeldDependencies, archive: NamedArchive): Promise<ReadBack> {
   const { id, place, manifestHash } = archive
   const problems: string[] = []
   for (const reader of deps.readers) {
-    if (!(await isThere(reader, id))) continue
+    if (!(await hasManifest(reader.place, id, reader.signal))) continue
     try {
       return { ok: true, parts: await partsOf(reader, archive, deps) }
     } catch (error) {
-      if (!(error instanceof ServiceError && damage.has(error.code))) throw error
+      if (!isFaulty(error)) throw error
       problems.push(`${reader.place.name}: ${error.message}`)
     }
   }
   const none = `is in none of the places; the database says ${place}`
   const bad = `is not good (the database names the manifest ${manifestHash}): ${problems.join('; ')}`
   return { ok: false, problem: `the archive ${id} ${problems.length === 0 ? none : bad}` }
-}
-
-/** Also what cannot be read, or was removed in a bucket that keeps versions. */
-async function isThere({ place, signal }: ArchiveReader, id: string): Promise<boolean> {
-  const name = nameOfManifest(id)
-  const newest = await orUnread(place.get(name, MAX_MANIFEST_BYTES, signal))
-  return newest !== null || (await place.versions(name, signal)).length > 0
 }
 
 async function partsOf(

@@ -50,14 +50,15 @@ export function createNoteStore(database: Database, now: () => number = Date.now
   const db = drizzle(database.readers)
   const places = new Map<string, Known>()
   const knownOf = (place: string): Known => {
-    const survey = () => new NoteSurvey(db, place, now)
-    const known = places.get(place) ?? {
-      survey: survey(),
+    const known = places.get(place)
+    if (known !== undefined) return known
+    const fresh: Known = {
+      survey: new NoteSurvey(db, place, now),
       lookedMs: Number.NEGATIVE_INFINITY,
       ...{ looking: null, standing: null },
     }
-    places.set(place, known)
-    return known
+    places.set(place, fresh)
+    return fresh
   }
   const survey = (known: Known): Promise<Surveyed> => {
     known.looking ??= known.survey

@@ -30,15 +30,19 @@ async function sign(store: Store, topic: string, keys: readonly SigningKey[]): P
   return { name: `${position?.size}.note`, text: position?.note ?? '' }
 }
 
+/** The note over a log that has grown up to an offset. */
+async function grown(store: Store, open: OpenLog, to: bigint, signer: SigningKey): Promise<HeldNote> {
+  await appendTo(store, open, trueEvents(open.position.nextOffset, to), to)
+  return await sign(store, open.log.identity.topic, [signer])
+}
+
 it('keys that signed different logs follow each other as they were given', async () => {
   // A database of its own, whose keys nobody has rotated.
   const { platform, makeFolder, archive, emptyDatabase } = apart
   const [one, other] = [await openLog(platform.store), await openLog(platform.store)]
   const notes: HeldNote[] = []
-  const grow = async (open: OpenLog, to: bigint, signer: SigningKey) => {
-    await appendTo(platform.store, open, trueEvents(open.position.nextOffset, to), to)
-    notes.push(await sign(platform.store, open.log.identity.topic, [signer]))
-  }
+  const grow = async (open: OpenLog, to: bigint, signer: SigningKey) =>
+    notes.push(await grown(platform.store, open, to, signer))
   const folder = makeFolder()
   for (const open of [one, other]) {
     await grow(open, 20n, key)
@@ -77,10 +81,8 @@ it('two keys, one after the other, that no archive knows', async () => {
   const open = await openLog(platform.store)
   const { topic } = open.log.identity
   const notes: HeldNote[] = []
-  const grow = async (to: bigint, signer: SigningKey) => {
-    await appendTo(platform.store, open, trueEvents(open.position.nextOffset, to), to)
-    notes.push(await sign(platform.store, topic, [signer]))
-  }
+  const grow = async (to: bigint, signer: SigningKey) =>
+    notes.push(await grown(platform.store, open, to, signer))
   await grow(40n, key)
   const folder = makeFolder()
   await archive(folder, { topic })

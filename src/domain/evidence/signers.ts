@@ -30,9 +30,10 @@ export type SignerChoice =
 
 /**
  * A new key begins now, and behind all that was signed: a period ends before its last millisecond is over, so a key that signed
- * in this very one, or by a clock that was put back since, would not be known to have signed at that time. The one before it goes on for `overlapMs` when the process holds that too. Each that the
- * process does not hold ends at once, also one whose end an earlier rotation set: whoever takes a key away does not want it to
- * sign. Once an installation has signed, it never stores without a signature again.
+ * in this very one, or by a clock that was put back since, would not be known to have signed at that time. The one before it
+ * goes on for `overlapMs` when the process holds that too. Each that the process does not hold ends at once, also one whose end
+ * an earlier rotation set: whoever takes a key away does not want it to sign. Once an installation has signed, it never stores
+ * without a signature again.
  */
 export function chooseSigners(input: SignerInput): SignerChoice {
   const { periods, held, nowMs, overlapMs } = input
